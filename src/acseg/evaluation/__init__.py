@@ -1,0 +1,1 @@
+"""How good a segmentation is: confusion matrix, matching, protocols, data sets, baselines."""

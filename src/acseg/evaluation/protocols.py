@@ -1,0 +1,207 @@
+"""The three protocols of the field, kept apart: each function does one and says which.
+
+P1 "collection"   K clusters, one Hungarian match over the whole set: the unsupervised number.
+P2 "overcluster"  more clusters than classes, many to one by majority vote, which needs labels.
+P3 "image"        a match inside each image: the quality of the masks, not of the classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from acseg.errors import DataError
+from acseg.evaluation import scores
+from acseg.evaluation.boundary import boundary_f
+from acseg.evaluation.confusion import VOID, Confusion, confusion
+from acseg.evaluation.matching import Criterion, hungarian, majority
+from acseg.evaluation.results import ImageResult, ImageScore, SetResult, class_names
+from acseg.images.walk import Failure
+
+Pair = tuple[str, np.ndarray, np.ndarray]  # name, labels (H, W), mask (H, W)
+
+PROTOCOLS = ("collection", "overcluster", "image")
+
+
+def evaluate_collection(
+    pairs: Iterable[Pair],
+    *,
+    match: Criterion = "pixels",
+    n_pred: int | None = None,
+    n_true: int | None = None,
+    classes: Sequence[str] | None = None,
+    void: int = VOID,
+) -> SetResult:
+    """Score a set by protocol P1: one confusion matrix, one Hungarian match.
+
+    A cluster that gets no class counts as wrong, and so do labelled pixels without a cluster.
+    Classes that no mask of the set holds are left out of the mean and named in the result.
+
+    Parameters
+    ----------
+    pairs : iterable of (name, labels, mask)
+        One entry an image; labels and mask are (H, W) integer arrays of one size.
+    match : {"pixels", "iou"}, default "pixels"
+        What the Hungarian match makes largest. Both are in use; the result says which it was.
+    n_pred, n_true : int, optional
+        Numbers of clusters and classes; by default what the data holds.
+    classes : sequence of str, optional
+        Names of the classes.
+    void : int, default 255
+        Value of pixels without class or cluster.
+
+    Raises
+    ------
+    DataError
+        If a pair does not fit together (named), or no pixel of the set is labelled.
+    """
+    matrix, images = confusion_of(pairs, n_pred=n_pred, n_true=n_true, void=void)
+    return _set_result("collection", match, matrix, hungarian(matrix, on=match), images, classes)
+
+
+def evaluate_overcluster(
+    pairs: Iterable[Pair],
+    *,
+    mapping: np.ndarray | None = None,
+    n_pred: int | None = None,
+    n_true: int | None = None,
+    classes: Sequence[str] | None = None,
+    void: int = VOID,
+) -> SetResult:
+    """Score a set by protocol P2: every cluster takes the class most frequent in it.
+
+    Parameters
+    ----------
+    pairs : iterable of (name, labels, mask)
+        One entry an image.
+    mapping : (K,) integer, optional
+        Class of each cluster, for instance ``majority`` of a training split. By default the vote is
+        taken on the very pixels that are scored, which is the usual, optimistic form.
+    n_pred, n_true, classes, void
+        As in `evaluate_collection`.
+    """
+    if mapping is not None and n_pred is None:
+        n_pred = len(mapping)
+    matrix, images = confusion_of(pairs, n_pred=n_pred, n_true=n_true, void=void)
+    vote = majority(matrix) if mapping is None else np.asarray(mapping, dtype=np.int64)
+    match = "majority" if mapping is None else "given"
+    return _set_result("overcluster", match, matrix, vote, images, classes)
+
+
+def evaluate_images(
+    pairs: Iterable[Pair], *, boundary: bool = False, void: int = VOID
+) -> ImageResult:
+    """Score a set by protocol P3: a Hungarian match on IoU inside each image.
+
+    Cluster numbers mean nothing across images here. An image without a labelled pixel has no score
+    and is listed among the failed.
+
+    Parameters
+    ----------
+    pairs : iterable of (name, labels, mask)
+        One entry an image.
+    boundary : bool, default False
+        Also score the edges (`boundary_f`).
+    void : int, default 255
+        Value of pixels without class or cluster.
+
+    Raises
+    ------
+    DataError
+        If a pair does not fit together (named), or no image can be scored.
+    """
+    rows: list[ImageScore] = []
+    failed: list[Failure] = []
+    for name, labels, mask in pairs:
+        matrix = _confusion_of_one(name, labels, mask, None, None, void)
+        if not matrix.total:
+            failed.append(Failure(name, "no labelled pixel"))
+            continue
+        rows.append(
+            ImageScore(
+                name=name,
+                miou=scores.matched_iou(matrix),
+                covering=scores.covering(matrix),
+                boundary_f=boundary_f(labels, mask, void=void) if boundary else None,
+                classes=int((matrix.true > 0).sum()),
+                clusters=int((matrix.predicted > 0).sum()),
+            )
+        )
+    if not rows:
+        raise DataError("nothing to score: no image with a labelled pixel")
+    return ImageResult(
+        protocol="image",
+        miou=_mean([row.miou for row in rows]),
+        covering=_mean([row.covering for row in rows]),
+        boundary_f=_mean([row.boundary_f for row in rows]) if boundary else None,
+        images=len(rows),
+        mean_classes=_mean([row.classes for row in rows]),
+        mean_clusters=_mean([row.clusters for row in rows]),
+        per_image=rows,
+        failed=failed,
+    )
+
+
+def confusion_of(
+    pairs: Iterable[Pair],
+    *,
+    n_pred: int | None = None,
+    n_true: int | None = None,
+    void: int = VOID,
+) -> tuple[Confusion, int]:
+    """Add up the confusion matrix of a set; return it and the number of images."""
+    matrix = Confusion(
+        np.zeros((n_pred or 0, n_true or 0), dtype=np.int64), np.zeros(n_true or 0, dtype=np.int64)
+    )
+    images = 0
+    for name, labels, mask in pairs:
+        matrix = matrix + _confusion_of_one(name, labels, mask, n_pred, n_true, void)
+        images += 1
+    return matrix, images
+
+
+def _set_result(
+    protocol: str,
+    match: str,
+    matrix: Confusion,
+    mapping: np.ndarray,
+    images: int,
+    classes: Sequence[str] | None,
+) -> SetResult:
+    if not matrix.total:
+        raise DataError(f"nothing to score: no labelled pixel in {images} images")
+    iou = scores.per_class_iou(matrix, mapping)
+    names = class_names(classes, len(iou))
+    return SetResult(
+        protocol=protocol,
+        match=match,
+        miou=scores.miou(matrix, mapping),
+        accuracy=scores.accuracy(matrix, mapping),
+        frequency_weighted_iou=scores.frequency_weighted_iou(matrix, mapping),
+        class_iou=[None if np.isnan(value) else float(value) for value in iou],
+        classes=names,
+        mapping=[int(target) for target in mapping],
+        left_out=[name for name, value in zip(names, iou, strict=True) if np.isnan(value)],
+        images=images,
+        pixels=matrix.total,
+    )
+
+
+def _confusion_of_one(
+    name: str,
+    labels: np.ndarray,
+    mask: np.ndarray,
+    n_pred: int | None,
+    n_true: int | None,
+    void: int,
+) -> Confusion:
+    """The confusion matrix of one image; what is wrong with it is said with its name."""
+    try:
+        return confusion(labels, mask, n_pred, n_true, void=void)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    return float(np.mean([value for value in values if value is not None]))
