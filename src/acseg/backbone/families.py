@@ -1,0 +1,98 @@
+"""The table of the kinds of ViT that acseg reads, and what is particular about each.
+
+Nothing here imports torch. The key is the `model_type` of the checkpoint's config.json.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from acseg.errors import BackboneError
+
+Rgb = tuple[float, float, float]
+
+IMAGENET_MEAN: Rgb = (0.485, 0.456, 0.406)
+IMAGENET_STD: Rgb = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Say how one kind of ViT is used.
+
+    Attributes
+    ----------
+    label : str
+        Its name in words.
+    depth : float
+        The default block as a share of all blocks: 1 is the last one.
+    positions : str
+        "learned" (a table of position embeddings, interpolated to the grid), "rotary" (computed
+        for the grid) or "timm" (timm's own code does it).
+    keys : str
+        Empty where the keys of the last block may serve as pixels, otherwise why they may not.
+    mean, std : tuple of float
+        Of the RGB values 0..1 in training, for checkpoints without preprocessor_config.json.
+    licence_line : str
+        Said in the log when a checkpoint of this family is loaded; empty for nothing to say.
+    arguments : dict
+        Passed to the model's constructor.
+    """
+
+    label: str
+    depth: float = 1.0
+    positions: str = "learned"
+    keys: str = ""
+    mean: Rgb = IMAGENET_MEAN
+    std: Rgb = IMAGENET_STD
+    licence_line: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def default_block(self, layers: int) -> int:
+        """Return the default block, counted from 1, of a ViT with this many blocks."""
+        return max(1, round(self.depth * layers))
+
+
+POSITIONAL_KEYS = "its keys say where a pixel is rather than what it shows; use features='tokens'"
+UNTRIED_KEYS = "its keys have not been tried for grouping; use features='tokens'"
+DINOV3_LICENCE = (
+    "DINOv3 comes under Meta's own DINOv3 licence, not an open-source one: "
+    "read it before you publish or sell what you make with it"
+)
+
+FAMILIES: dict[str, Family] = {
+    "vit": Family("DINO (ViT)", arguments={"add_pooling_layer": False}),
+    "dinov2": Family("DINOv2", keys=POSITIONAL_KEYS),
+    "dinov2_with_registers": Family("DINOv2 with registers", keys=POSITIONAL_KEYS),
+    "dinov3_vit": Family(
+        "DINOv3",
+        depth=10 / 12,
+        positions="rotary",
+        keys=POSITIONAL_KEYS,
+        licence_line=DINOV3_LICENCE,
+    ),
+    "vit_mae": Family("MAE", keys="keys of MAE are weak for grouping; use features='tokens'"),
+    "vit_msn": Family("MSN", keys=UNTRIED_KEYS),
+    "timm_wrapper": Family("timm", positions="timm", keys=UNTRIED_KEYS),
+}
+
+
+def family_of(model_type: str, name: str) -> Family:
+    """Look up the family of a `model_type`.
+
+    Parameters
+    ----------
+    model_type : str
+        As the checkpoint's config.json gives it.
+    name : str
+        The checkpoint's name, for the error.
+
+    Raises
+    ------
+    BackboneError
+        If acseg does not read this kind.
+    """
+    if model_type not in FAMILIES:
+        known = ", ".join(f"{key} ({family.label})" for key, family in FAMILIES.items())
+        raise BackboneError(
+            f"the backbone {name!r} is of the kind {model_type!r}; acseg reads these: {known}"
+        )
+    return FAMILIES[model_type]

@@ -1,0 +1,228 @@
+"""Opening a backbone by name."""
+
+import json
+import logging
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from acseg.backbone.backbone import Backbone
+from acseg.backbone.families import Family, Rgb, family_of
+from acseg.backbone.folders import SAFE_WEIGHTS, checkpoint_folder, need_timm
+from acseg.backbone.precision import choose_device, choose_precision
+from acseg.backbone.vit import TimmVit, TransformersVit
+from acseg.errors import BackboneError
+
+log = logging.getLogger("acseg")
+
+UNUSED_WEIGHTS = ("pooler.", "mask_token")  # a checkpoint may lack these: nothing here reads them
+
+
+def load_backbone(
+    name: str = "bundled",
+    *,
+    block: int | None = None,
+    stride: int | None = None,
+    features: str = "tokens",
+    device: str | torch.device = "auto",
+    precision: str = "auto",
+) -> Backbone:
+    """Load a frozen self-supervised ViT.
+
+    Parameters
+    ----------
+    name : str
+        "bundled" (default; offline), a folder in the Hugging Face format, a name on the hub
+        ("facebook/dino-vits8"), or "timm/..." where timm is installed.
+    block : int, optional
+        Whose tokens are the pixels, 1..layers, negative from the end. Default: the family's
+        (the last; for DINOv3 the tenth of twelve).
+    stride : int, optional
+        Image points between patches, a divisor of the patch; smaller gives a denser grid, at a
+        price that grows as its square and faster. Default: the patch.
+    features : str
+        "tokens" (default) or "keys" of the last block (DINO only).
+    device : str or torch.device
+        "auto" (default: a GPU where there is one), "cpu", "cuda", "cuda:1".
+    precision : str
+        "auto" (default: bfloat16 where the hardware is fast at it), "float32" or "bfloat16".
+
+    Returns
+    -------
+    Backbone
+        On the device, in evaluation mode, without gradients.
+
+    Raises
+    ------
+    BackboneError
+        One line: what was tried and what to do. No code of a checkpoint is ever run.
+    """
+    folder = checkpoint_folder(name)
+    model_type = read_model_type(folder, name)
+    family = family_of(model_type, name)
+    model = read_model(folder, name, model_type, family)
+    mean, std = read_normalisation(folder, name, model_type)
+    where = choose_device(device)
+    vit = TimmVit(model, name) if model_type == "timm_wrapper" else TransformersVit(model)
+    backbone = Backbone(
+        vit,
+        name=name,
+        model_type=model_type,
+        family=family,
+        block=block,
+        stride=stride,
+        features=features,
+        mean=mean,
+        std=std,
+        precision=choose_precision(where, precision),
+    ).to(where)
+    log.info(
+        "backbone: %s (%s), %s of block %d of %d, patch %d, stride %d, on %s",
+        *(name, family.label, features, backbone.block, backbone.layers),
+        *(backbone.patch, backbone.stride, where),
+    )
+    if family.licence_line:
+        log.warning("%s: %s", name, family.licence_line)
+    return backbone
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file of a checkpoint.
+
+    Raises
+    ------
+    BackboneError
+        If it is not a JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BackboneError(f"cannot read {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise BackboneError(f"cannot read {path}: expected a JSON object")
+    return content
+
+
+def read_model_type(folder: Path, name: str) -> str:
+    """Return the kind of model that config.json names; timm's own format has an architecture."""
+    config = read_json(folder / "config.json")
+    model_type = config.get("model_type")
+    if model_type is None and "architecture" in config:
+        model_type = "timm_wrapper"
+    if model_type == "timm_wrapper":
+        need_timm(name)
+    return str(model_type)
+
+
+def read_model(folder: Path, name: str, model_type: str, family: Family) -> Any:
+    """Read configuration and weights with transformers, in float32, all weights present.
+
+    Raises
+    ------
+    BackboneError
+        If the files are broken, lack weights, or hold more than weights.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, AutoModel
+
+    safe = any(folder.glob(SAFE_WEIGHTS[0]))
+    try:
+        with quiet_transformers():
+            config = AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            if model_type == "timm_wrapper":
+                config.model_args = {**(config.model_args or {}), "dynamic_img_size": True}
+            model, report = AutoModel.from_pretrained(
+                folder,
+                config=config,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=safe,
+                weights_only=True,
+                dtype=torch.float32,
+                attn_implementation="sdpa",
+                output_loading_info=True,
+                **family.arguments,
+            )
+    except pickle.UnpicklingError as error:
+        raise BackboneError(
+            f"refused to open the weights of {name!r} in {folder}: the pickle (.bin) is broken or "
+            "holds more than tensors, and opening it could run code; use a safetensors checkpoint"
+        ) from error
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError, TypeError) as error:
+        raise BackboneError(cannot_open(name, folder, error)) from error
+    except (AttributeError, EOFError, SafetensorError) as error:
+        raise BackboneError(cannot_open(name, folder, error)) from error
+    missing = sorted(k for k in report["missing_keys"] if not any(u in k for u in UNUSED_WEIGHTS))
+    if missing:
+        raise BackboneError(
+            f"the checkpoint of {name!r} in {folder} lacks {len(missing)} weights of its model, "
+            f"the first of them {missing[0]}; it may be cut off or of another model"
+        )
+    return model
+
+
+def cannot_open(name: str, folder: Path, error: Exception) -> str:
+    """Put together the line about a checkpoint that transformers cannot read."""
+    reason = " ".join(str(error).split())
+    return f"cannot open the backbone {name!r} in {folder}: {type(error).__name__}: {reason[:300]}"
+
+
+def read_normalisation(folder: Path, name: str, model_type: str) -> tuple[Rgb | None, Rgb | None]:
+    """Read mean and standard deviation of RGB 0..1 that the checkpoint was trained with.
+
+    Returns
+    -------
+    tuple
+        (mean, std), or (None, None) where the checkpoint does not say.
+
+    Raises
+    ------
+    BackboneError
+        If it says something else than three numbers each.
+    """
+    path = folder / "preprocessor_config.json"
+    if path.is_file():
+        values = read_json(path)
+        if values.get("do_normalize") is False:
+            return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+        mean, std = values.get("image_mean"), values.get("image_std")
+    elif model_type == "timm_wrapper":
+        path = folder / "config.json"
+        values = read_json(path).get("pretrained_cfg") or {}
+        mean, std = values.get("mean"), values.get("std")
+    else:
+        return None, None
+    if mean is None or std is None:
+        return None, None
+    try:
+        (m0, m1, m2), (s0, s1, s2) = (float(v) for v in mean), (float(v) for v in std)
+    except (TypeError, ValueError) as error:
+        raise BackboneError(
+            f"{path}: expected three numbers each for mean and standard deviation of {name!r}, "
+            f"found {mean} and {std}"
+        ) from error
+    if min(s0, s1, s2) <= 0:
+        raise BackboneError(f"{path}: the standard deviation must be above 0, found {std}")
+    return (m0, m1, m2), (s0, s1, s2)
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' progress bar and tables of unused weights off the terminal."""
+    from transformers.utils import logging as theirs
+
+    level, bars = theirs.get_verbosity(), theirs.is_progress_bar_enabled()
+    theirs.set_verbosity_error()
+    theirs.disable_progress_bar()
+    try:
+        yield
+    finally:
+        theirs.set_verbosity(level)
+        if bars:
+            theirs.enable_progress_bar()
