@@ -1,0 +1,112 @@
+"""From pictures to tensors for the backbone, and tensors of one shape together."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+LONGEST = 3
+"""The long side of a tensor is at most this many times `side`."""
+
+
+def fitted_size(height: int, width: int, *, side: int, multiple: int) -> tuple[int, int]:
+    """Give the size at which a picture goes to the backbone.
+
+    The short side becomes `side`; if the long side would pass `LONGEST` times `side`, the whole
+    picture is made smaller until it does not. Then both are rounded to a multiple.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of the picture, 1 or more.
+    side : int
+        Short side wished for, in pixels; 224 to 640 are usual.
+    multiple : int
+        What both sides shall be a multiple of: the patch of the backbone.
+
+    Returns
+    -------
+    height, width : int
+        At least `multiple` each.
+    """
+    if min(height, width, side, multiple) < 1:
+        raise ValueError(f"sizes must be 1 or more, not {(height, width, side, multiple)}")
+    scale = min(side / min(height, width), LONGEST * side / max(height, width))
+    high, wide = (max(1, round(length * scale / multiple)) * multiple for length in (height, width))
+    return high, wide
+
+
+def to_tensor(image: np.ndarray, *, side: int, multiple: int) -> Tensor:
+    """Turn a picture into a tensor of the size that the backbone takes.
+
+    Resized bilinearly with antialiasing to `fitted_size`.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+    side, multiple : int
+        As for `fitted_size`.
+
+    Returns
+    -------
+    (3, h, w) float32 in 0..1
+
+    Raises
+    ------
+    ValueError
+        If `image` is not (H, W, 3) uint8; `acseg.images.read.read_image` gives that.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"expected (H, W, 3) uint8, not {image.dtype} of shape {image.shape}")
+    size = fitted_size(image.shape[0], image.shape[1], side=side, multiple=multiple)
+    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    resized = functional.interpolate(
+        pixels[None].float() / 255, size=size, mode="bilinear", antialias=True, align_corners=False
+    )
+    return resized[0].clamp(0, 1)  # (3, h, w)
+
+
+def like_shaped(
+    items: Iterable[Tensor], batch: int, *, waiting: int = 8
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Group tensors of equal shape into batches.
+
+    Nothing is padded or cropped. Items wait for others of their shape; the order in which they
+    came is restored by the indices.
+
+    Parameters
+    ----------
+    items : iterable of (3, h, w)
+        Taken one by one, so it may be longer than the memory is large.
+    batch : int
+        Largest number of items in a batch.
+    waiting : int, default 8
+        At most ``waiting * batch`` items wait; then the largest group goes as it is.
+        More gives fuller batches and takes more memory; 2 to 32.
+
+    Yields
+    ------
+    indices, tensors : list of int, (b, 3, h, w)
+        Places of the items in `items`, and the items, 1 <= b <= `batch`.
+    """
+    if batch < 1 or waiting < 1:
+        raise ValueError(f"batch and waiting must be 1 or more, not {batch} and {waiting}")
+    groups: dict[torch.Size, list[tuple[int, Tensor]]] = {}
+    held = 0
+    for index, item in enumerate(items):
+        group = groups.setdefault(item.shape, [])
+        group.append((index, item))
+        held += 1
+        if held >= waiting * batch and len(group) < batch:
+            group = max(groups.values(), key=len)
+        if len(group) == batch or held >= waiting * batch:
+            held -= len(group)
+            yield _stacked(groups.pop(group[0][1].shape))
+    for group in groups.values():
+        yield _stacked(group)
+
+
+def _stacked(group: list[tuple[int, Tensor]]) -> tuple[list[int], Tensor]:
+    return [index for index, _ in group], torch.stack([item for _, item in group])

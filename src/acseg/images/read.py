@@ -1,0 +1,276 @@
+"""Reading whatever pictures people have into one form: (H, W, 3) uint8, upright, RGB."""
+
+import io
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from acseg.errors import ImageError
+from acseg.images.names import safe_text
+
+MIN_SIDE = 8
+"""Pictures with a shorter side than this many pixels are refused."""
+
+MAX_PIXELS = 178_956_970
+"""Pictures with more pixels than this are refused before they are decoded (Pillow's limit)."""
+
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF")
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_ORIENTATION = 0x0112  # the EXIF tag
+
+
+def read_image(
+    source: str | Path | bytes | Image.Image | np.ndarray,
+    *,
+    name: str | None = None,
+    short_side: int | None = None,
+) -> np.ndarray:
+    """Read a picture into an upright RGB array.
+
+    ============================  =============================================================
+    what is read                  what becomes of it
+    ============================  =============================================================
+    EXIF orientation              turned upright; the tag is not needed afterwards
+    grey, palette, CMYK, YCbCr    converted to RGB; CMYK in Adobe's (inverted) convention
+    alpha, transparent colour     laid over white
+    16-bit colour (PNG, TIFF)     the upper 8 bits
+    16-bit grey, 32-bit, float    stretched: the smallest finite value of the picture becomes 0,
+                                  the largest 255; NaN and infinities become 0
+    several frames or pages       the first
+    TIFF that Pillow cannot read  by tifffile, where it is installed (``acseg[tiff]``); of more
+                                  than four bands the first three are red, green and blue
+    array (H, W), (H, W, 1)       grey
+    array (H, W, 3), (H, W, 4)    RGB, RGB with alpha (laid over white)
+    array uint8, uint16, bool     full range 0..255, 0..65535, False..True
+    array float                   0..1
+    ============================  =============================================================
+
+    Colour profiles are not applied.
+
+    Parameters
+    ----------
+    source : str, Path, bytes, PIL image or array
+        A file, the content of a file, or a picture in memory.
+    name : str, optional
+        What to call the picture in errors; default the path.
+    short_side : int, optional
+        If given, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, with the short side no
+        shorter than this. Much faster for thumbnails.
+
+    Returns
+    -------
+    (H, W, 3) uint8, contiguous, not shared with `source`
+
+    Raises
+    ------
+    ImageError
+        With the name and the reason, if the file is missing, empty, truncated, broken or no
+        picture, or if a side is below `MIN_SIDE` or the area above `MAX_PIXELS`.
+    """
+    called = name or _called(source)
+    try:
+        if isinstance(source, np.ndarray):
+            return _finish(_from_array(source))
+        if isinstance(source, Image.Image):
+            _check_size(*source.size)
+            return _finish(_pixels(source))
+        return _finish(_from_file(source, short_side))
+    except _Refused as refusal:
+        raise ImageError(f"{called}: {refusal}") from None
+    except Exception as error:  # decoders raise nearly everything on broken data
+        raise ImageError(f"{called}: {_reason(error)}") from error
+
+
+class _Refused(Exception):  # noqa: N818 - never leaves this file
+    """A reason, in words for people."""
+
+
+def _called(source: object) -> str:
+    if isinstance(source, str | Path):
+        return safe_text(source)
+    if isinstance(source, bytes):
+        return "the bytes given"
+    if isinstance(source, Image.Image):
+        return safe_text(getattr(source, "filename", "") or "the picture given")
+    return "the array given" if isinstance(source, np.ndarray) else type(source).__name__
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"more than the {MAX_PIXELS:,} pixels allowed; make it smaller or cut it into tiles"
+    if isinstance(error, MemoryError):
+        return "too large for the memory of this machine"
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture, or of a kind that is not read, whatever its name says"
+    detail = str(error).strip().splitlines()
+    return f"broken or truncated ({detail[0] if detail else type(error).__name__})"
+
+
+def _check_size(width: int, height: int) -> None:
+    if min(width, height) < MIN_SIDE:
+        raise _Refused(f"{width} x {height} pixels; each side needs at least {MIN_SIDE}")
+    if width * height > MAX_PIXELS:
+        raise _Refused(
+            f"{width} x {height} pixels, more than the {MAX_PIXELS:,} allowed; "
+            "make it smaller or cut it into tiles"
+        )
+
+
+@lru_cache(maxsize=1)
+def _formats() -> list[str]:
+    """The formats that are tried: only decoders of photographs, none that runs a program."""
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def _from_file(source: str | Path | bytes, short_side: int | None) -> np.ndarray:
+    if isinstance(source, bytes):
+        data = source
+    elif isinstance(source, str | Path):
+        path = Path(source)
+        if path.is_dir():
+            raise _Refused("a folder, not a picture")
+        if path.exists() and not path.is_file():
+            raise _Refused("not a regular file")
+        data = path.read_bytes()
+    else:
+        raise _Refused("a path, bytes, a PIL image or an array is needed")
+    if not data:
+        raise _Refused("the file is empty")
+    try:
+        with warnings.catch_warnings():  # of large pictures and odd tags: both are seen to below
+            warnings.simplefilter("ignore")
+            return _decode(data, short_side)
+    except (_Refused, MemoryError, Image.DecompressionBombError):
+        raise
+    except Exception as error:
+        if data.startswith(_TIFF_STARTS):
+            return _from_tiff(data, error)
+        raise
+
+
+def _decode(data: bytes, short_side: int | None) -> np.ndarray:
+    with Image.open(io.BytesIO(data), formats=_formats()) as picture:
+        _check_size(*picture.size)
+        if short_side is not None and picture.format == "JPEG":
+            factor = max(1, min(picture.size) // short_side)
+            picture.draft(None, (picture.width // factor, picture.height // factor))
+        return _pixels(picture)
+
+
+def _pixels(picture: Image.Image) -> np.ndarray:
+    """Convert an opened picture: (H, W, 3) uint8."""
+    picture.load()
+    orientation = _orientation(picture)
+    if picture.mode.startswith(("I", "F")):
+        values = _stretch(np.asarray(picture))
+    else:
+        if picture.mode in ("LA", "PA", "RGBa") or "transparency" in picture.info:
+            picture = picture.convert("RGBA")
+        elif picture.mode != "RGBA":
+            picture = picture.convert("RGB")
+        values = np.asarray(picture)
+    return _upright(_three_channels(values), orientation)
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        return int(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - a broken EXIF block does not spoil the picture
+        return 1
+
+
+def _upright(values: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo an EXIF orientation 1..8 of (H, W, 3)."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return values
+
+
+def _stretch(values: np.ndarray) -> np.ndarray:
+    """Map the finite range of `values` to 0..255; what is not finite, and a constant, to 0."""
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise _Refused("holds no finite value")
+    low, high = float(values[finite].min()), float(values[finite].max())
+    scaled = (np.where(finite, values, low).astype(np.float64) - low) / ((high - low) or 1.0)
+    return (scaled * 255).round().astype(np.uint8)
+
+
+def _from_tiff(data: bytes, first: Exception) -> np.ndarray:
+    """Read the first page of a TIFF that Pillow refused."""
+    try:
+        import tifffile
+    except ImportError:
+        raise _Refused(
+            f"a TIFF that needs more than Pillow ({first}); pip install 'acseg[tiff]'"
+        ) from None
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page: Any = file.pages[0]
+        axes = page.axes
+        width, height = page.imagewidth, page.imagelength
+        _check_size(width, height)
+        values = page.asarray()
+        orientation = int(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
+    if values.ndim == 3 and axes.startswith("S"):  # bands apart
+        values = np.moveaxis(values, 0, -1)
+    if values.ndim not in (2, 3) or values.shape[:2] != (height, width):
+        raise _Refused(f"a TIFF of shape {values.shape} ({axes}), which is no plain picture")
+    if values.ndim == 3 and values.shape[2] > 4:
+        values = values[..., :3]
+    if values.ndim == 3 and values.shape[2] == 2:
+        values = values[..., :1]
+    if values.dtype != np.uint8:
+        values = _stretch(values)
+    return _upright(_three_channels(values), orientation)
+
+
+def _from_array(values: np.ndarray) -> np.ndarray:
+    if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (1, 3, 4)):
+        raise _Refused(f"shape {values.shape}, expected (H, W) or (H, W, 1, 3 or 4)")
+    _check_size(values.shape[1], values.shape[0])
+    if values.dtype == bool:
+        values = values.astype(np.uint8) * 255
+    elif values.dtype == np.uint16:
+        values = (values / 257).round().astype(np.uint8)
+    elif np.issubdtype(values.dtype, np.floating):
+        low, high = float(values.min()), float(values.max())
+        if not (low >= -1e-3 and high <= 1 + 1e-3):  # NaN too
+            raise _Refused(
+                f"float values in {low:.4g}..{high:.4g}, expected 0..1; scale them first"
+            )
+        values = (values.clip(0, 1) * 255).round().astype(np.uint8)
+    elif values.dtype != np.uint8:
+        raise _Refused(f"values of type {values.dtype}, expected uint8, uint16 or float in 0..1")
+    return _three_channels(values)
+
+
+def _three_channels(values: np.ndarray) -> np.ndarray:
+    """(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8 to (H, W, 3), alpha over white."""
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.shape[2] == 1:
+        return np.repeat(values, 3, axis=2)
+    if values.shape[2] == 3:
+        return values
+    colour = values[..., :3].astype(np.uint16)
+    alpha = values[..., 3:].astype(np.uint16)
+    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _finish(values: np.ndarray) -> np.ndarray:
+    height, width = values.shape[:2]
+    _check_size(width, height)
+    return np.array(values, dtype=np.uint8, order="C")

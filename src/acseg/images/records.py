@@ -1,0 +1,288 @@
+"""The two files that say what was found: ``segments.jsonl`` and ``classes.json``.
+
+``segments.jsonl`` holds one JSON object a line, one for each input, in the order of the inputs::
+
+    {"path": "sub/a.jpg", "status": "ok", "error": null, "size": [640, 480],
+     "labels": "labels/sub/a.png", "source": "../photos/sub/a.jpg",
+     "classes": [{"id": 3, "area": 0.41, "box": [0, 12, 640, 300], "confidence": 0.87,
+                  "name": "road"}]}
+
+    path        relative name of the input, valid text
+    status      "ok" or "failed"; error is the reason, null if ok
+    size        width, height of the upright photograph in pixels; may be null if failed
+    labels      the label map, source the photograph, both from the folder of the file;
+                each may be null
+    concepts    what was found, after `segment` (ids of this picture alone), or
+    classes     after `predict` (ids with one meaning in all pictures)
+    id          0..254, the value in the label map
+    area        share of the picture's pixels, 0..1
+    box         left, top, width, height in pixels
+    confidence  0..1, null if unknown; name only where there is one
+
+``classes.json`` holds the classes of a collection::
+
+    {"format": 1,
+     "classes": [{"id": 3, "name": "road", "colour": [0, 114, 178], "share": 0.2,
+                  "confidence": 0.8, "exemplars": [{"path": "sub/a.jpg", "box": [0, 12, 64, 30]}]}]}
+
+    name        null where none was given
+    colour      red, green, blue; "#rrggbb" is read too
+    share       of the pixels of the collection, 0..1
+    exemplars   regions that show the class well: relative name of the picture, box as above
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from acseg.errors import DataError
+from acseg.images.names import safe_text
+from acseg.images.write import write_atomic
+
+Box = tuple[int, int, int, int]
+Kind = Literal["concepts", "classes"]
+FORMAT = 1
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One concept or class in one picture; fields as in ``segments.jsonl``."""
+
+    id: int
+    area: float
+    box: Box
+    confidence: float | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of ``segments.jsonl``; `segments` stand under the key that `kind` names."""
+
+    path: str
+    status: Literal["ok", "failed"] = "ok"
+    error: str | None = None
+    size: tuple[int, int] | None = None
+    labels: str | None = None
+    source: str | None = None
+    kind: Kind = "concepts"
+    segments: tuple[Segment, ...] = ()
+
+    @classmethod
+    def failed(cls, path: str, error: str, *, kind: Kind = "concepts") -> "Record":
+        """Record an input that gave nothing, with the reason."""
+        return cls(path, "failed", error.removeprefix(f"{path}: "), kind=kind)
+
+
+@dataclass(frozen=True)
+class Exemplar:
+    """A region that shows a class well: the picture's relative name and the box in it."""
+
+    path: str
+    box: Box
+
+
+@dataclass(frozen=True)
+class ClassRecord:
+    """One class of a collection; fields as in ``classes.json``."""
+
+    id: int
+    name: str | None
+    colour: tuple[int, int, int]
+    share: float = 0.0
+    confidence: float | None = None
+    exemplars: tuple[Exemplar, ...] = ()
+
+
+def write_records(path: str | Path, records: Iterable[Record]) -> Path:
+    """Write ``segments.jsonl``, whole or not at all, one line a record in the order given."""
+    lines = [json.dumps(_record_to_json(record), ensure_ascii=False) + "\n" for record in records]
+    return write_atomic(path, "".join(lines))
+
+
+def read_records(path: str | Path) -> list[Record]:
+    """Read ``segments.jsonl``.
+
+    Raises
+    ------
+    DataError
+        Naming the line and the fault, if the file is missing or not as described above.
+    """
+    lines = _read_text(path).split("\n")
+    return [
+        _parse(f"{safe_text(path)} line {number}", line, _record_from_json)
+        for number, line in enumerate(lines, start=1)
+        if line.strip()
+    ]
+
+
+def write_classes(path: str | Path, classes: Sequence[ClassRecord]) -> Path:
+    """Write ``classes.json``, whole or not at all."""
+    items = [
+        {
+            "id": item.id,
+            "name": item.name,
+            "colour": list(item.colour),
+            "share": round(item.share, 6),
+            "confidence": _rounded(item.confidence),
+            "exemplars": [{"path": e.path, "box": list(e.box)} for e in item.exemplars],
+        }
+        for item in classes
+    ]
+    text = json.dumps({"format": FORMAT, "classes": items}, ensure_ascii=False, indent=1)
+    return write_atomic(path, text + "\n")
+
+
+def read_classes(path: str | Path) -> list[ClassRecord]:
+    """Read ``classes.json``.
+
+    Raises
+    ------
+    DataError
+        Naming the fault, if the file is missing, of a newer format or not as described above.
+    """
+    return _parse(safe_text(path), _read_text(path), _classes_from_json)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else round(float(value), 4)
+
+
+def _record_to_json(record: Record) -> dict[str, Any]:
+    segments = []
+    for segment in record.segments:
+        item: dict[str, Any] = {
+            "id": segment.id,
+            "area": round(segment.area, 6),
+            "box": list(segment.box),
+            "confidence": _rounded(segment.confidence),
+        }
+        if segment.name is not None:
+            item["name"] = segment.name
+        segments.append(item)
+    return {
+        "path": safe_text(record.path),
+        "status": record.status,
+        "error": record.error and safe_text(record.error),
+        "size": None if record.size is None else list(record.size),
+        "labels": record.labels and safe_text(record.labels),
+        "source": record.source and safe_text(record.source),
+        record.kind: segments,
+    }
+
+
+def _read_text(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(
+            f"{safe_text(path)}: no such file; is its folder the output of acseg?"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{safe_text(path)}: cannot be read ({error})") from error
+
+
+def _parse(where: str, text: str, convert: Callable[[Any], _T]) -> _T:
+    try:
+        return convert(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: not JSON ({error})") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        fault = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise DataError(f"{where}: not as acseg writes it: {fault}") from error
+
+
+def _record_from_json(data: Any) -> Record:
+    status = data["status"]
+    if status not in ("ok", "failed"):
+        raise ValueError(f"status is {status!r}, expected 'ok' or 'failed'")
+    kind: Kind = "classes" if "classes" in data else "concepts"
+    size = data.get("size")
+    if size is None and status == "ok":
+        raise ValueError("size is missing although the status is ok")
+    width_height = None if size is None else (int(size[0]), int(size[1]))
+    return Record(
+        path=_text(data["path"]),
+        status=status,
+        error=_text_or_none(data.get("error")),
+        size=width_height,
+        labels=_text_or_none(data.get("labels")),
+        source=_text_or_none(data.get("source")),
+        kind=kind,
+        segments=tuple(_segment_from_json(item) for item in data.get(kind, [])),
+    )
+
+
+def _segment_from_json(data: Any) -> Segment:
+    return Segment(
+        id=_label(data["id"]),
+        area=_share(data["area"], "area"),
+        box=_box(data["box"]),
+        confidence=_share_or_none(data.get("confidence")),
+        name=_text_or_none(data.get("name")),
+    )
+
+
+def _classes_from_json(data: Any) -> list[ClassRecord]:
+    if data.get("format", FORMAT) > FORMAT:
+        raise ValueError(f"format {data['format']} is newer than {FORMAT}; update acseg")
+    return [
+        ClassRecord(
+            id=_label(item["id"]),
+            name=_text_or_none(item.get("name")),
+            colour=_colour(item["colour"]),
+            share=_share(item.get("share", 0.0), "share"),
+            confidence=_share_or_none(item.get("confidence")),
+            exemplars=tuple(
+                Exemplar(_text(e["path"]), _box(e["box"])) for e in item.get("exemplars", [])
+            ),
+        )
+        for item in data["classes"]
+    ]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _label(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 254:
+        raise ValueError(f"id {value!r} is no label 0..254")
+    return value
+
+
+def _share(value: Any, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"{what} {value!r} does not lie in 0..1")
+    return float(value)
+
+
+def _share_or_none(value: Any) -> float | None:
+    return None if value is None else _share(value, "confidence")
+
+
+def _box(value: Any) -> Box:
+    left, top, width, height = (int(number) for number in value)
+    if min(left, top) < 0 or min(width, height) < 1:
+        raise ValueError(f"box {value!r} is no left, top, width, height")
+    return left, top, width, height
+
+
+def _colour(value: Any) -> tuple[int, int, int]:
+    if isinstance(value, str):
+        value = list(bytes.fromhex(value.removeprefix("#")))
+    red, green, blue = (int(number) for number in value)
+    if not all(0 <= number <= 255 for number in (red, green, blue)):
+        raise ValueError(f"colour {value!r} does not lie in 0..255")
+    return red, green, blue

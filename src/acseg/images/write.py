@@ -1,0 +1,164 @@
+"""Writing files whole or not at all; label maps as index PNG."""
+
+import io
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from acseg.errors import DataError, ImageError
+from acseg.images.colours import VOID, palette
+from acseg.images.names import safe_text
+from acseg.images.walk import Source
+
+
+def write_atomic(path: str | Path, data: bytes | str) -> Path:
+    """Write a file so that it is there whole or not at all.
+
+    The data goes to a temporary file in the same folder, which then takes the name. Folders that
+    are missing are made. Whatever stood under the name before stays until the new file is whole.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write.
+    data : bytes or str
+        What to write; text as UTF-8.
+
+    Returns
+    -------
+    Path
+        `path`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.parent / f".{secrets.token_hex(8)}.part"
+    try:
+        partial.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def label_name(sources: Iterable[Source | str]) -> dict[str, str]:
+    """Name the label map of each source.
+
+    The suffix is replaced by ``.png``; where two sources would meet, both keep their full name
+    (``a.jpg`` and ``a.tif`` become ``a.jpg.png`` and ``a.tif.png``).
+
+    Parameters
+    ----------
+    sources : iterable of Source or str
+        All sources of a collection, or their relative names.
+
+    Returns
+    -------
+    dict
+        From relative name to the label map's path below ``labels/``.
+    """
+    relatives = [item if isinstance(item, str) else item.relative for item in sources]
+    short = {name: str(PurePosixPath(name).with_suffix(".png")) for name in relatives}
+    names = dict(short)
+    while True:
+        counts = Counter(names.values())
+        meeting = [
+            name for name in names if counts[names[name]] > 1 and names[name] != name + ".png"
+        ]
+        if not meeting:
+            return names
+        for name in meeting:
+            names[name] = name + ".png"
+
+
+def overlay_name(label: str) -> str:
+    """Name the overlay that belongs to a label map: the same path with the suffix ``.jpg``."""
+    return label.removesuffix(".png") + ".jpg"
+
+
+def encode_labels(labels: np.ndarray, colours: np.ndarray | None = None) -> bytes:
+    """Encode a label map as the bytes of an index PNG.
+
+    Parameters
+    ----------
+    labels : (H, W) integer
+        Labels 0..254; 255 is void.
+    colours : (n, 3) uint8, optional
+        Colour of each label; default `acseg.images.colours.palette`. Void is black.
+
+    Raises
+    ------
+    DataError
+        If `labels` is not two-dimensional, not integer, or holds a value outside 0..255.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or not (np.issubdtype(labels.dtype, np.integer) or labels.dtype == bool):
+        raise DataError(
+            f"labels must be a (H, W) integer array, not {labels.dtype} of shape {labels.shape}"
+        )
+    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if low < 0 or high > VOID:
+        raise DataError(
+            f"labels lie in {low}..{high}, but an index PNG holds 0..254 and 255 for void; "
+            "use fewer classes"
+        )
+    table = palette(VOID)
+    if colours is not None:
+        given = np.asarray(colours, dtype=np.uint8)[:VOID]
+        table = np.concatenate([given, table[len(given) :]])
+    table = np.concatenate([table, np.zeros((1, 3), np.uint8)])  # void is black
+    indices = np.ascontiguousarray(labels, dtype=np.uint8)
+    picture = Image.frombytes("P", (labels.shape[1], labels.shape[0]), indices.tobytes())
+    picture.putpalette(table.tobytes())
+    stream = io.BytesIO()
+    picture.save(stream, format="PNG", compress_level=6)
+    return stream.getvalue()
+
+
+def write_labels(path: str | Path, labels: np.ndarray, colours: np.ndarray | None = None) -> Path:
+    """Write a label map as an index PNG, whole or not at all.
+
+    The same labels and colours give the same bytes. See `encode_labels` for the parameters and
+    errors, `read_labels` for the way back.
+    """
+    return write_atomic(path, encode_labels(labels, colours))
+
+
+def read_labels(path: str | Path) -> np.ndarray:
+    """Read a label map: the indices of a palette PNG, or the values of a grey one.
+
+    Parameters
+    ----------
+    path : str or Path
+        A PNG (or other lossless picture) of mode palette, grey or 16-bit grey.
+
+    Returns
+    -------
+    (H, W) uint8, or int32 where the file holds more than 8 bits
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read, or is a colour picture and so holds no labels.
+    """
+    name = safe_text(path)
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            if picture.mode not in ("P", "L", "1", "I", "I;16", "I;16B"):
+                raise ImageError(
+                    f"{name}: a label map must be an index or grey PNG, not {picture.mode}"
+                )
+            values = np.asarray(picture)
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError(f"{name}: no such file") from None
+    except Exception as error:
+        raise ImageError(f"{name}: not a label map that can be read ({error})") from error
+    return values.astype(np.uint8 if values.dtype.itemsize == 1 else np.int32)
