@@ -1,0 +1,181 @@
+"""What was found in one picture."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from acseg.errors import DataError
+from acseg.images.colours import VOID, palette
+from acseg.images.records import Kind, Record, Segment
+from acseg.images.write import write_labels
+from acseg.report.overlay import overlay
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The concepts or classes of one picture, pixel by pixel.
+
+    In a notebook it shows itself as its overlay.
+
+    Parameters
+    ----------
+    labels : (H, W) integer
+        Label of each pixel, 0..254; 255 is void. Kept as uint8, read-only.
+    image : (H, W, 3) uint8
+        The photograph, upright.
+    kind : "concepts" or "classes", default "concepts"
+        Whether ids mean something in this picture alone, or the same in every picture.
+    confidence : mapping from label to float, default empty
+        How sure each label is, 0..1.
+    names : mapping from label to str, default empty
+    colours : mapping from label to (red, green, blue), default empty
+        Colours other than those of `acseg.images.colours.palette`.
+
+    Attributes
+    ----------
+    segments : tuple of Segment
+        For each label that occurs, in rising order: id, area (share of the pixels), box (left,
+        top, width, height), confidence, name.
+
+    Raises
+    ------
+    DataError
+        If the shapes do not agree, or a label lies outside 0..255.
+    """
+
+    labels: np.ndarray
+    image: np.ndarray
+    kind: Kind = "concepts"
+    confidence: Mapping[int, float] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
+    segments: tuple[Segment, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        labels, image = np.asarray(self.labels), np.asarray(self.image)
+        if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
+            raise DataError(
+                f"labels must be (H, W) integer, not {labels.dtype} of shape {labels.shape}"
+            )
+        if image.shape != (*labels.shape, 3) or image.dtype != np.uint8:
+            raise DataError(
+                f"image must be {(*labels.shape, 3)} uint8 to go with the labels, "
+                f"not {image.dtype} of shape {image.shape}"
+            )
+        if labels.size and not 0 <= labels.min() <= labels.max() <= VOID:
+            raise DataError(f"labels must lie in 0..255, not {labels.min()}..{labels.max()}")
+        if self.kind not in ("concepts", "classes"):
+            raise DataError(f"kind must be 'concepts' or 'classes', not {self.kind!r}")
+        labels = labels.astype(np.uint8)
+        labels.setflags(write=False)
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "image", image)
+        object.__setattr__(self, "segments", find_segments(labels, self.confidence, self.names))
+
+    def __repr__(self) -> str:
+        height, width = self.labels.shape
+        return f"Segmentation({width} x {height} pixels, {len(self.segments)} {self.kind})"
+
+    @property
+    def palette(self) -> np.ndarray:
+        """Colour of every label: (255, 3) uint8."""
+        table = palette(VOID)
+        for label, colour in self.colours.items():
+            table[label] = colour
+        return table
+
+    def overlay(self, *, strength: float = 0.55, outline: bool = True) -> Image.Image:
+        """Draw the labels over the photograph.
+
+        Parameters
+        ----------
+        strength : float, default 0.55
+            Share of the colour, 0..1; try 0.3 to 0.7.
+        outline : bool, default True
+            Draw the borders of the regions.
+
+        Returns
+        -------
+        PIL image of mode RGB; ``.save("photo.seg.png")`` writes it.
+        """
+        return overlay(self.image, self.labels, self.palette, strength=strength, outline=outline)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the label map as an index PNG of the photograph's size; 255 is void.
+
+        Parameters
+        ----------
+        path : str or Path
+            A file whose name ends in ``.png``.
+
+        Raises
+        ------
+        DataError
+            If the name does not end in ``.png``; other formats would not keep the labels.
+        """
+        if Path(path).suffix.lower() != ".png":
+            raise DataError(f"{path}: label maps are saved as .png; overlay().save() draws others")
+        return write_labels(path, self.labels, self.palette)
+
+    def record(self, path: str, *, labels: str | None = None, source: str | None = None) -> Record:
+        """Make the line of ``segments.jsonl`` about this picture.
+
+        Parameters
+        ----------
+        path : str
+            Relative name of the input.
+        labels, source : str, optional
+            Where label map and photograph lie, from the output folder.
+        """
+        height, width = self.labels.shape
+        return Record(path, "ok", None, (width, height), labels, source, self.kind, self.segments)
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        self.overlay().save(stream, format="PNG")
+        return stream.getvalue()
+
+
+def find_segments(
+    labels: np.ndarray,
+    confidence: Mapping[int, float] | None = None,
+    names: Mapping[int, str] | None = None,
+) -> tuple[Segment, ...]:
+    """Measure each label of a label map.
+
+    Parameters
+    ----------
+    labels : (H, W) integer
+        0..254; 255 is void.
+    confidence, names : mapping from label, optional
+
+    Returns
+    -------
+    tuple of Segment
+        In rising order of labels; only labels that occur.
+    """
+    indices = labels.astype(np.intp)
+    counts = np.bincount(indices.ravel(), minlength=VOID + 1)
+    in_row = np.zeros((VOID + 1, labels.shape[0]), dtype=bool)
+    in_row[indices, np.arange(labels.shape[0])[:, None]] = True
+    in_column = np.zeros((VOID + 1, labels.shape[1]), dtype=bool)
+    in_column[indices, np.arange(labels.shape[1])[None, :]] = True
+    segments = []
+    for label in np.flatnonzero(counts[:VOID]).tolist():
+        rows, columns = np.flatnonzero(in_row[label]), np.flatnonzero(in_column[label])
+        top, left = int(rows[0]), int(columns[0])
+        size = int(columns[-1]) - left + 1, int(rows[-1]) - top + 1
+        segments.append(
+            Segment(
+                id=label,
+                area=float(counts[label] / labels.size),
+                box=(left, top, *size),
+                confidence=(confidence or {}).get(label),
+                name=(names or {}).get(label),
+            )
+        )
+    return tuple(segments)
