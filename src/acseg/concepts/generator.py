@@ -1,0 +1,153 @@
+"""The Adaptive Concept Generator: learnable prototypes become the concepts of one image.
+
+Every step lets the concepts look at the pixels (cross-attention), at each other (self-attention)
+and then transforms each (feed-forward), always adding to what the concepts were (ACSeg, CVPR 2023).
+What the paper leaves open, and what was measured to settle it, is in docs/generator.md.
+"""
+
+from torch import Tensor, nn, randn
+from torch.nn import functional as F
+
+
+class AdaptiveConceptGenerator(nn.Module):
+    """Turn the prototypes into concepts for each image, by attention on its pixels.
+
+    Parameters
+    ----------
+    dim
+        D, the length of a pixel representation.
+    concepts
+        k, how many prototypes there are and so the most concepts an image can have: 3 to 8. The
+        paper has 5; 2 falls back to foreground and background, from 7 on it over-clusters.
+    steps
+        Updates one after the other, each with weights of its own: 3 to 8, 6 in the paper.
+    heads
+        Attention heads; must divide `dim`. Default: one for every 64 dimensions, at least 1.
+    width
+        Hidden units of the feed-forward part per dimension: 1 to 4.
+
+    Raises
+    ------
+    ValueError
+        Where a count is below 1, or heads does not divide dim.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        concepts: int = 5,
+        steps: int = 6,
+        heads: int | None = None,
+        width: int = 4,
+    ) -> None:
+        super().__init__()
+        heads = default_heads(dim) if heads is None else heads
+        counts = {"dim": dim, "concepts": concepts, "steps": steps, "heads": heads, "width": width}
+        for name, count in counts.items():
+            if count < 1:
+                raise ValueError(f"{name} must be at least 1, found {count}")
+        if dim % heads:
+            raise ValueError(f"heads must divide dim, found {heads} heads for {dim} dimensions")
+        self.settings = counts
+        self.prototypes = nn.Parameter(randn(concepts, dim))
+        self.steps = nn.ModuleList(Step(dim, heads, width) for _ in range(steps))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Generate the concepts of each image.
+
+        Parameters
+        ----------
+        pixels
+            (B, N, D), floating point, of any scale: each is centred and scaled before use.
+
+        Returns
+        -------
+        Tensor
+            (B, k, D) in the space of the pixels, to be compared with them by cosine.
+
+        Raises
+        ------
+        ValueError
+            Where the pixels are not (B, N, D) with the D of this generator.
+        """
+        dim = self.prototypes.shape[1]
+        if pixels.ndim != 3 or pixels.shape[1] == 0 or pixels.shape[2] != dim:
+            raise ValueError(
+                f"pixels must be (B, N, {dim}) for this generator, found {tuple(pixels.shape)}"
+            )
+        x = F.layer_norm(pixels, (dim,)).to(self.prototypes.dtype)  # (B, N, D)
+        c = self.prototypes.expand(len(x), -1, -1)  # (B, k, D)
+        for step in self.steps:
+            c = step(c, x)
+        return c
+
+
+class Step(nn.Module):
+    """One update of the concepts: look at the pixels, look at each other, transform; pre-norm."""
+
+    def __init__(self, dim: int, heads: int, width: int) -> None:
+        super().__init__()
+        self.look_norm = nn.LayerNorm(dim)
+        self.look = PixelAttention(dim, heads)
+        self.exchange_norm = nn.LayerNorm(dim)
+        self.exchange = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.transform = nn.Sequential(
+            nn.LayerNorm(dim),
+            nn.Linear(dim, width * dim),
+            nn.GELU(),
+            nn.Linear(width * dim, dim),
+        )
+
+    def forward(self, c: Tensor, x: Tensor) -> Tensor:
+        """Update concepts c (B, k, D) from pixels x (B, N, D)."""
+        c = c + self.look(self.look_norm(c), x)
+        s = self.exchange_norm(c)
+        c = c + self.exchange(s, s, s, need_weights=False)[0]
+        return c + self.transform(c)
+
+
+class PixelAttention(nn.Module):
+    """Multi-head attention of few queries on many pixels, without projecting the pixels.
+
+    Per head, with q = Q(c) and softmax over the pixels::
+
+        softmax((q . K x + q . b) / sqrt(d_head)) (V x)  =  V (softmax((K' q) . x / sqrt(d_head)) x)
+
+    The key bias b adds the same to all pixels of a row and falls out of the softmax, so there is
+    none. K' q costs k projections instead of N, V acts on the k attended means: for N >> k the two
+    big matrix products of ordinary attention are gone, and the result is the same.
+    """
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim, bias=False)
+        self.value = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+        for layer in (self.query, self.key, self.value, self.out):
+            nn.init.eye_(layer.weight)  # at the start a concept gathers the pixels like itself
+        for layer in (self.query, self.value, self.out):
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, c: Tensor, x: Tensor) -> Tensor:
+        """Gather from pixels x (B, N, D) for concepts c (B, k, D); gives (B, k, D)."""
+        b, k, dim = c.shape
+        h, d = self.heads, dim // self.heads
+        key = self.key.weight.view(h, d, dim)
+        value = self.value.weight.view(h, d, dim)
+        q = self.query(c).view(b, k, h, d).transpose(1, 2) * d**-0.5  # (B, h, k, d)
+        folded = (q @ key).flatten(1, 2)  # (B, h*k, D)
+        attention = (folded @ x.mT).softmax(dim=-1)  # (B, h*k, N)
+        means = (attention @ x).view(b, h, k, dim)
+        gathered = (means @ value.mT).transpose(1, 2).reshape(b, k, dim)
+        return self.out(gathered + self.value.bias)
+
+
+def default_heads(dim: int) -> int:
+    """Give one head for every 64 dimensions, or the next fewer that divide dim."""
+    heads = max(1, dim // 64)
+    while dim % heads:
+        heads -= 1
+    return heads
