@@ -3,7 +3,7 @@
 Nothing here imports torch. The key is the `model_type` of the checkpoint's config.json.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from acseg.errors import BackboneError
@@ -75,7 +75,7 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def family_of(model_type: str, name: str) -> Family:
+def family_of(model_type: str, name: str, *, architecture: str = "") -> Family:
     """Look up the family of a `model_type`.
 
     Parameters
@@ -84,6 +84,8 @@ def family_of(model_type: str, name: str) -> Family:
         As the checkpoint's config.json gives it.
     name : str
         The checkpoint's name, for the error.
+    architecture : str
+        timm's name of the model; a DINOv3 of timm is used and licensed as DINOv3.
 
     Raises
     ------
@@ -91,8 +93,12 @@ def family_of(model_type: str, name: str) -> Family:
         If acseg does not read this kind.
     """
     if model_type not in FAMILIES:
-        known = ", ".join(f"{key} ({family.label})" for key, family in FAMILIES.items())
+        table = ", ".join(f"{key} ({family.label})" for key, family in FAMILIES.items())
         raise BackboneError(
-            f"the backbone {name!r} is of the kind {model_type!r}; acseg reads these: {known}"
+            f"the backbone {name!r} is of the kind {model_type!r}; acseg reads these: {table}"
         )
-    return FAMILIES[model_type]
+    family = FAMILIES[model_type]
+    if model_type == "timm_wrapper" and "dinov3" in architecture:
+        known = FAMILIES["dinov3_vit"]
+        return replace(family, depth=known.depth, licence_line=known.licence_line, keys=known.keys)
+    return family

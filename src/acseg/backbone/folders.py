@@ -81,10 +81,15 @@ def looks_like_path(name: str) -> bool:
 
 
 def need_timm(name: str) -> None:
-    """Refuse a timm name where timm is not installed."""
+    """Refuse a timm name where timm, or torchvision which timm imports, is not installed."""
     if importlib.util.find_spec("timm") is None:
         raise BackboneError(
             f"the backbone {name!r} needs timm, which is not installed: pip install timm"
+        )
+    if importlib.util.find_spec("torchvision") is None:
+        raise BackboneError(
+            f"the backbone {name!r} needs timm, and timm needs torchvision, which is not "
+            "installed: pip install timm torchvision (a build that fits your torch)"
         )
 
 

@@ -62,8 +62,8 @@ def load_backbone(
         One line: what was tried and what to do. No code of a checkpoint is ever run.
     """
     folder = checkpoint_folder(name)
-    model_type = read_model_type(folder, name)
-    family = family_of(model_type, name)
+    model_type, architecture = read_model_type(folder, name)
+    family = family_of(model_type, name, architecture=architecture)
     model = read_model(folder, name, model_type, family)
     mean, std = read_normalisation(folder, name, model_type)
     where = choose_device(device)
@@ -107,15 +107,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_model_type(folder: Path, name: str) -> str:
-    """Return the kind of model that config.json names; timm's own format has an architecture."""
+def read_model_type(folder: Path, name: str) -> tuple[str, str]:
+    """Return the kind of model that config.json names, and timm's architecture where it has one."""
     config = read_json(folder / "config.json")
-    model_type = config.get("model_type")
-    if model_type is None and "architecture" in config:
-        model_type = "timm_wrapper"
+    architecture = str(config.get("architecture", ""))
+    model_type = str(config.get("model_type") or ("timm_wrapper" if architecture else None))
     if model_type == "timm_wrapper":
         need_timm(name)
-    return str(model_type)
+    return model_type, architecture
 
 
 def read_model(folder: Path, name: str, model_type: str, family: Family) -> Any:
