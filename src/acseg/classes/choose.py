@@ -1,0 +1,129 @@
+"""Choose how many classes a collection has: the criterion of `--classes auto`.
+
+The held-out confidence: cluster one half of the descriptors, assign the other half to the centres,
+and take the mean confidence of `assign_clusters` (the simplified silhouette); then the same with
+the halves exchanged. Too few clusters leave descriptors between centres that each stand for
+several classes, too many put two centres into one class; both lower it. The candidate with the
+highest mean wins. No label is read.
+
+Chosen by measurement on made collections of 900 descriptors (a shared mean direction; 5, 10 and 20
+clusters of unequal size and width; up to 15 % of noise rows). The error is the mean of
+|log(found / true)|, over 30 collections in 64 dimensions:
+
+=======================================  =====
+simplified silhouette                    0.085
+silhouette                               0.092
+modularity of the 10-neighbour graph     0.107
+agreement of two halves (ARI)            0.179
+Davies-Bouldin                           0.274
+BIC of spherical clusters                0.552
+Calinski-Harabasz                        0.707
+modularity of the cosine affinity        0.713
+gap statistic                            0.736
+=======================================  =====
+
+Holding out costs a little there: over 45 others, 0.127 against 0.111 in 64 dimensions and 0.097
+against 0.077 in 384, both within 20 % of the truth for 91 % and 96 % of them. It is what keeps
+the choice sane where there are no clusters: on 900 rows of plain noise the simplified silhouette
+rises to the last candidate (40), the held-out one falls from 2 on. On scikit-learn's digits they
+choose 14 and 12, centred 10 and 10. Classes of classes (5 times 4) are counted as the 5. Four folds
+instead of two were slower and no better.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from acseg.classes.clusters import assign_clusters, fit_clusters
+from acseg.classes.rows import Floats, unit_rows
+from acseg.errors import DataError
+
+CANDIDATES = (*range(2, 13), 14, 16, 18, 20, 23, 26, 30, 35, 40, 46, 53, 60)
+SAMPLE = 8000  # descriptors looked at, at most
+RESTARTS = 3
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen and why.
+
+    Attributes
+    ----------
+    classes : int
+        Number of clusters with the highest score, the smallest of equals. A background class
+        comes on top (`class_count`).
+    curve : tuple of (int, float)
+        Each candidate with its score in 0..1, for the RUN.
+    """
+
+    classes: int
+    curve: tuple[tuple[int, float], ...]
+
+
+def choose_classes(
+    descriptors: Any, *, candidates: Sequence[int] | None = None, folds: int = 2, seed: int = 0
+) -> Choice:
+    """Choose the number of clusters by the held-out confidence.
+
+    Parameters
+    ----------
+    descriptors : array or CPU tensor
+        (R, D). Rows without direction take no part; of more than `SAMPLE` rows, that many are
+        drawn.
+    candidates : sequence of int, optional
+        Numbers to try, each at least 2. Default: `CANDIDATES` (2 to 60) as far as there are 10
+        descriptors for each class, and 2 always.
+    folds : int
+        Parts, each of which is held out once: 2 to 5.
+    seed : int
+        Of the draws and of k-means.
+
+    Returns
+    -------
+    Choice
+        The number and the curve. Candidates for which a fold leaves too few different
+        descriptors are left out.
+
+    Raises
+    ------
+    DataError
+        If no candidate can be tried.
+    ValueError
+        If a candidate or `folds` is below 2.
+    """
+    rows = unit_rows(descriptors)
+    rows = rows[rows.any(axis=1)]
+    random = np.random.default_rng(seed)
+    rows = rows[random.permutation(len(rows))[:SAMPLE]]
+    if candidates is None:
+        candidates = [n for n in CANDIDATES if n == 2 or n * 10 <= len(rows)]
+    if folds < 2 or any(n < 2 for n in candidates):
+        raise ValueError(f"expected folds and candidates of at least 2, not {folds}, {candidates}")
+    curve = []
+    for classes in sorted(set(candidates)):
+        score = _held_out(rows, classes, folds, seed)
+        if score is not None:
+            curve.append((classes, score))
+    if not curve:
+        raise DataError(
+            f"{len(rows)} region descriptors are too few to choose the number of classes; "
+            "give the number of classes, or more images"
+        )
+    best, _ = max(curve, key=lambda point: (point[1], -point[0]))
+    return Choice(best, tuple(curve))
+
+
+def _held_out(rows: Floats, classes: int, folds: int, seed: int) -> float | None:
+    """Average the confidence of rows (in random order) that k-means has not seen."""
+    part = np.arange(len(rows)) % folds
+    total = 0.0
+    for fold in range(folds):
+        try:
+            found = fit_clusters(rows[part != fold], classes, restarts=RESTARTS, seed=seed)
+        except DataError:  # too few different descriptors
+            return None
+        _, confidence = assign_clusters(rows[part == fold], found.centres)
+        total += float(confidence.sum(dtype=np.float64))
+    return total / len(rows)
