@@ -59,6 +59,14 @@ def test_overcluster_takes_a_vote_from_elsewhere():
     assert result.class_iou == [0.0, 0.5]
 
 
+def test_a_vote_for_a_class_that_is_not_here_is_wrong():
+    result = evaluate_overcluster([STEADY], mapping=np.array([0, 4, -1]))
+    assert result.class_iou == [1.0, 0.0, None, None, None]
+    assert result.accuracy == 0.5
+    with pytest.raises(DataError, match=r"steady: labels: holds 1; expected 0 .. 0"):
+        evaluate_overcluster([STEADY], mapping=np.array([0]))
+
+
 def test_a_void_prediction_is_wrong_and_void_truth_is_nothing():
     mask = np.array([[0, 0, VOID, VOID]])
     labels = np.array([[0, VOID, 1, 2]])

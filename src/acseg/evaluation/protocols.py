@@ -79,14 +79,16 @@ def evaluate_overcluster(
         Class of each cluster, for instance ``majority`` of a training split. By default the vote is
         taken on the very pixels that are scored, which is the usual, optimistic form.
     n_pred, n_true, classes, void
-        As in `evaluate_collection`.
+        As in `evaluate_collection`; a given mapping says itself how many clusters there are.
     """
-    if mapping is not None and n_pred is None:
-        n_pred = len(mapping)
-    matrix, images = confusion_of(pairs, n_pred=n_pred, n_true=n_true, void=void)
-    vote = majority(matrix) if mapping is None else np.asarray(mapping, dtype=np.int64)
-    match = "majority" if mapping is None else "given"
-    return _set_result("overcluster", match, matrix, vote, images, classes)
+    if mapping is None:
+        matrix, images = confusion_of(pairs, n_pred=n_pred, n_true=n_true, void=void)
+        return _set_result("overcluster", "majority", matrix, majority(matrix), images, classes)
+    mapping = np.asarray(mapping, dtype=np.int64)
+    matrix, images = confusion_of(pairs, n_pred=len(mapping), n_true=n_true, void=void)
+    voted = int(mapping.max(initial=-1)) + 1  # may be a class that is in no mask here
+    matrix = matrix + Confusion(np.zeros((0, voted), np.int64), np.zeros(voted, np.int64))
+    return _set_result("overcluster", "given", matrix, mapping, images, classes)
 
 
 def evaluate_images(

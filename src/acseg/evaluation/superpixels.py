@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_matrix
-from sklearn.cluster import AgglomerativeClustering
 
 from acseg.errors import AcsegError
 
@@ -68,6 +67,8 @@ def merged_superpixels(
     share = np.bincount(pieces.ravel(), minlength=number)
     sums = [np.bincount(pieces.ravel(), lab[:, i], minlength=number) for i in range(3)]
     colours = np.stack(sums, axis=1) / share[:, None]
+    from sklearn.cluster import AgglomerativeClustering
+
     merger = AgglomerativeClustering(n_clusters=k, linkage="ward", connectivity=_neighbours(pieces))
     return merger.fit_predict(colours)[pieces].astype(np.int64)
 
