@@ -18,7 +18,7 @@ def test_every_pair_is_on_the_sheet() -> None:
     red = (pixels == [200, 0, 0]).all(-1).sum()
     assert red == 50 * 33 + 33 * 50 + 50 * 5
     assert (pixels == [0, 0, 200]).all(-1).sum() == red
-    assert sheet.width == 12 + 2 * (2 * 50 + 12 + 12)
+    assert sheet.width == 12 + 2 * (2 * 50 + 4 + 12)
 
 
 def test_captions_are_drawn_and_cut_to_their_place() -> None:

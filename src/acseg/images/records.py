@@ -100,8 +100,18 @@ class ClassRecord:
 
 
 def write_records(path: str | Path, records: Iterable[Record]) -> Path:
-    """Write ``segments.jsonl``, whole or not at all, one line a record in the order given."""
-    lines = [json.dumps(_record_to_json(record), ensure_ascii=False) + "\n" for record in records]
+    """Write ``segments.jsonl``, whole or not at all, one line a record in the order given.
+
+    Raises
+    ------
+    DataError
+        Naming the line and the fault, if a record holds what could not be read back.
+    """
+    lines = []
+    for number, record in enumerate(records, start=1):
+        line = json.dumps(_record_to_json(record), ensure_ascii=False)
+        _parse(f"{safe_text(path)} line {number}", line, _record_from_json)
+        lines.append(line + "\n")
     return write_atomic(path, "".join(lines))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 _GAP = 12  # pixels between and around the pairs
+_SEAM = 4  # pixels between the two of a pair
 _PAPER = (255, 255, 255)
 _INK = (40, 40, 40)
 
@@ -48,7 +49,7 @@ def contact_sheet(
         max(photo.height for photo, _, _ in fitted[row * columns : (row + 1) * columns])
         for row in range(rows)
     ]
-    wide, high = 2 * side + _GAP, line + _GAP
+    wide, high = 2 * side + _SEAM, line + _GAP
     sheet = Image.new(
         "RGB", (_GAP + columns * (wide + _GAP), _GAP + sum(heights) + rows * high), _PAPER
     )
@@ -58,9 +59,9 @@ def contact_sheet(
         for column, (photo, drawn, text) in enumerate(fitted[row * columns : (row + 1) * columns]):
             left = _GAP + column * (wide + _GAP)
             sheet.paste(photo, (left + side - photo.width, top + heights[row] - photo.height))
-            sheet.paste(drawn, (left + side + 4, top + heights[row] - drawn.height))
-            place = (left + side + 2, top + heights[row] + line // 2)
-            draw.text(place, _cut(text, font, wide - 4), _INK, font=font, anchor="mm")
+            sheet.paste(drawn, (left + side + _SEAM, top + heights[row] - drawn.height))
+            place = (left + wide // 2, top + heights[row] + line // 2)
+            draw.text(place, _cut(text, font, wide), _INK, font=font, anchor="mm")
         top += heights[row] + high
     return sheet
 

@@ -1,0 +1,77 @@
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from acseg.errors import ImageError
+from acseg.report.thumbnails import crop, encode_runs, jpeg, photograph_thumbnail, shrink_labels
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [
+        ((640, 480), (133, 100)),
+        ((480, 640), (100, 133)),
+        ((1000, 100), (300, 30)),
+        ((9, 9), (9, 9)),
+    ],
+)
+def test_thumbnails_keep_the_shape_within_bounds(
+    tmp_path: Path, size: tuple[int, int], wanted: tuple[int, int]
+) -> None:
+    Image.new("RGB", size, (9, 8, 7)).save(tmp_path / "a.png")
+    small = photograph_thumbnail(tmp_path / "a.png", 100)
+    assert small.size == wanted
+    assert small.getpixel((0, 0)) == (9, 8, 7)
+
+
+def test_a_crop_is_the_middle_of_its_box_also_in_a_jpeg_read_small(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (2000, 1500), (0, 0, 200))
+    picture.paste((200, 0, 0), (400, 200, 1000, 500))
+    for name in ("a.png", "a.jpg"):
+        picture.save(tmp_path / name)
+        cut = np.asarray(crop(tmp_path / name, (400, 200, 600, 300), (2000, 1500), 40)).astype(int)
+        assert cut.shape == (40, 40, 3)
+        assert np.abs(cut[4:-4, 4:-4] - [200, 0, 0]).max() < 12
+
+
+@pytest.mark.parametrize("box", [(0, 0, 1, 1), (29, 19, 1, 1), (500, 500, 9, 9), (0, 0, 30, 1)])
+def test_crops_of_any_box(tmp_path: Path, box: tuple[int, int, int, int]) -> None:
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    assert crop(tmp_path / "a.png", box, (30, 20), 16).size == (16, 16)
+    with pytest.raises(ImageError, match=r"gone\.png"):
+        crop(tmp_path / "gone.png", box, (30, 20), 16)
+
+
+def test_jpeg() -> None:
+    data = base64.b64decode(jpeg(Image.new("RGB", (30, 20), (200, 10, 10))))
+    with Image.open(io.BytesIO(data)) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (30, 20))
+
+
+def test_labels_are_taken_at_the_middle() -> None:
+    labels = np.arange(36).reshape(6, 6)
+    np.testing.assert_array_equal(shrink_labels(labels, (2, 3)), labels[1::2][:, [1, 4]])
+    np.testing.assert_array_equal(shrink_labels(labels, (6, 6)), labels)
+    np.testing.assert_array_equal(shrink_labels(labels, (12, 6)), np.repeat(labels, 2, axis=1))
+
+
+@given(
+    arrays(
+        np.uint8,
+        st.tuples(st.integers(1, 40), st.integers(1, 40)),
+        elements=st.sampled_from([0, 1, 255]),
+        fill=st.just(0),
+    )
+)
+def test_runs_decode_to_the_labels(labels: np.ndarray) -> None:
+    data = base64.b64decode(encode_runs(labels))
+    decoded = [label for i in range(0, len(data), 2) for label in [data[i]] * (data[i + 1] + 1)]
+    assert decoded == labels.ravel().tolist()
+    assert len(data) <= 2 * labels.size
