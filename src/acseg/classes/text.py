@@ -1,0 +1,285 @@
+"""Text: a region takes the class whose name a text-image model (CLIP, SigLIP) finds nearest.
+
+A class name, put into several prompts, becomes one vector of the joint space of text and image.
+A region becomes one by the mean of the model's pixel representations inside it (ACSeg, CVPR 2023,
+concept classification with text). Such a model is trained on whole images only. As in MaskCLIP
+(ECCV 2022), its pixels are had by letting each look at itself alone in the last block: the value
+path, out_proj(v_proj(LayerNorm(x))), without the attention that mixes places, and here without
+the residual and the feed-forward too. CLIP's then pass the last LayerNorm and the projection;
+SigLIP's pass its pooling head one by one, which for a single token is the head's own value path.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from acseg.backbone.precision import choose_device
+from acseg.classes.descriptors import mean_token
+from acseg.classes.regions import Regions
+from acseg.errors import BackboneError
+
+PROMPTS = (
+    "a photo of a {}.",
+    "a photo of the {}.",
+    "a picture with {} in it.",
+    "there is {} in the scene.",
+    "a close view of {}.",
+    "{} seen from far away.",
+    "{}",
+)
+# Mean and standard deviation of red, green and blue in 0..1 that each family was trained with.
+NORMALISATION = {
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "siglip": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+
+
+@dataclass(frozen=True)
+class TextPixels:
+    """Pixels (B, N, E) float32 in the joint space, on a grid (h, w) with N = h w."""
+
+    pixels: Tensor
+    grid: tuple[int, int]
+
+
+class TextImageModel:
+    """A frozen CLIP or SigLIP: names and pixels in one space.
+
+    Parameters
+    ----------
+    model : CLIPModel or SiglipModel of transformers
+    tokenizer : tokenizer of transformers
+        The model's own.
+
+    Attributes
+    ----------
+    family : str
+        "clip" or "siglip".
+    patch : int
+        Side of a patch in pixels of the picture; height and width must be multiples of it.
+    scale : float
+        What cosines are multiplied with before the softmax: the model's trained temperature.
+
+    Raises
+    ------
+    BackboneError
+        If the model is of another family.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.family = str(model.config.model_type)
+        if self.family not in NORMALISATION:
+            raise BackboneError(
+                f"expected a text-image model of the family {' or '.join(NORMALISATION)}, "
+                f"not {self.family!r}"
+            )
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.patch = int(model.config.vision_config.patch_size)
+        self.scale = float(model.logit_scale.exp())
+
+    @torch.no_grad()
+    def embed_names(self, names: Sequence[str], *, prompts: Sequence[str] = PROMPTS) -> Tensor:
+        """Embed class names, each as the mean of its prompts.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Class names, such as "sky" or "dining table".
+        prompts : sequence of str
+            Sentences with one {} for the name.
+
+        Returns
+        -------
+        Tensor
+            (C, E) float32, each of length 1.
+
+        Raises
+        ------
+        ValueError
+            If there is no name or prompt, or a prompt without {}.
+        """
+        if not names or not prompts or any(prompt.count("{}") != 1 for prompt in prompts):
+            raise ValueError("expected names, and prompts with one {} each")
+        config = self.model.config.text_config
+        texts = [prompt.replace("{}", name) for name in names for prompt in prompts]
+        found = []
+        for first in range(0, len(texts), 256):
+            tokens = self.tokenizer(
+                texts[first : first + 256],
+                padding="max_length",  # SigLIP was trained so; CLIP reads nothing after the end
+                truncation=True,
+                max_length=config.max_position_embeddings,
+                return_tensors="pt",
+            )
+            given = {"input_ids": tokens["input_ids"].to(self.model.device)}
+            if self.family == "clip":
+                given["attention_mask"] = tokens["attention_mask"].to(self.model.device)
+            out = self.model.get_text_features(**given)
+            found.append(getattr(out, "pooler_output", out).float())
+        each = functional.normalize(torch.cat(found), dim=1).view(len(names), len(prompts), -1)
+        return functional.normalize(each.mean(dim=1), dim=1)
+
+    @torch.no_grad()
+    def pixels(self, images: Tensor) -> TextPixels:
+        """Give the pixels of images in the joint space.
+
+        Parameters
+        ----------
+        images : Tensor
+            (B, 3, H, W) float in 0..1, H and W multiples of `patch`; position embeddings are
+            interpolated to any size.
+
+        Returns
+        -------
+        TextPixels
+            (B, N, E) float32, not normalised, and the grid.
+
+        Raises
+        ------
+        ValueError
+            If the shape is another.
+        """
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"expected images (B, 3, H, W), not {tuple(images.shape)}")
+        grid = (images.shape[2] // self.patch, images.shape[3] // self.patch)
+        if min(grid) < 1 or images.shape[2] % self.patch or images.shape[3] % self.patch:
+            raise ValueError(
+                f"expected height and width that are multiples of {self.patch}, "
+                f"not {tuple(images.shape[2:])}"
+            )
+        mean, std = (images.new_tensor(x)[:, None, None] for x in NORMALISATION[self.family])
+        given = ((images - mean) / std).to(self.model.device)
+        vision = self.model.vision_model
+        last = vision.encoder.layers[-1]
+        seen: list[Tensor] = []
+        hook = last.layer_norm1.register_forward_hook(lambda _m, _i, out: seen.append(out))
+        try:
+            vision(given, interpolate_pos_encoding=True)
+        finally:
+            hook.remove()
+        tokens = seen[0][:, -grid[0] * grid[1] :]  # without CLS
+        values = last.self_attn.out_proj(last.self_attn.v_proj(tokens))  # (B, N, width)
+        values = vision.post_layernorm(values)
+        if self.family == "clip":
+            joint = self.model.visual_projection(values)
+        else:
+            joint = vision.head(values.flatten(0, 1)[:, None]).view_as(values)
+        return TextPixels(joint.float(), grid)
+
+
+def load_text_image_model(name: str, *, device: str = "auto") -> TextImageModel:
+    """Load a CLIP or SigLIP through transformers.
+
+    Parameters
+    ----------
+    name : str
+        A folder in the Hugging Face format, or a name on the hub such as
+        "openai/clip-vit-base-patch16" or "google/siglip-base-patch16-224"; looked up in the
+        local cache first.
+    device : str
+        "auto" (a GPU where there is one), "cpu", "cuda".
+
+    Returns
+    -------
+    TextImageModel
+        Frozen, in float32. No code of a checkpoint is ever run.
+
+    Raises
+    ------
+    BackboneError
+        If it cannot be loaded, or is of another family.
+    """
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    where = choose_device(device)
+    reason: Exception | None = None
+    for local in (True, False):
+        settings: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
+        try:
+            family = AutoConfig.from_pretrained(name, **settings).model_type
+            if family not in NORMALISATION:
+                raise BackboneError(
+                    f"{name!r} is no text-image model of the family "
+                    f"{' or '.join(NORMALISATION)}, but {family!r}"
+                )
+            tokenizer = AutoTokenizer.from_pretrained(name, **settings)
+            model = AutoModel.from_pretrained(
+                name, dtype=torch.float32, weights_only=True, **settings
+            )
+            return TextImageModel(model.to(where), tokenizer)
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+            reason = error
+    detail = " ".join(str(reason).split())[:200]
+    raise BackboneError(
+        f"cannot load the text-image model {name!r}: tried it as a folder, in the local cache and "
+        f"on the hub ({type(reason).__name__}: {detail}); fetch it with `hf download {name}` where "
+        "there is a network, or give the folder that holds it"
+    ) from reason
+
+
+def describe_in_text_space(regions: Regions, seen: TextPixels) -> Tensor:
+    """Average the joint-space pixels inside each region.
+
+    Parameters
+    ----------
+    regions : Regions
+        Of a batch of images, on any grid.
+    seen : TextPixels
+        Of the same images; scaled bilinearly to the grid of the regions.
+
+    Returns
+    -------
+    Tensor
+        (R, E) float32, each of length 1.
+    """
+    images, _, width = seen.pixels.shape
+    grid = seen.pixels.transpose(1, 2).reshape(images, width, *seen.grid)
+    size = (regions.ids.shape[1], regions.ids.shape[2])
+    if size != seen.grid:
+        grid = functional.interpolate(grid, size, mode="bilinear", align_corners=False)
+    flat = grid.permute(0, 2, 3, 1).reshape(-1, width)
+    return functional.normalize(mean_token(flat, regions.ids.flatten(), len(regions)), dim=1)
+
+
+def classify_by_name(
+    descriptors: Tensor, names: Tensor, *, scale: float = 100.0
+) -> tuple[Tensor, Tensor]:
+    """Give each region the class with the nearest name.
+
+    Parameters
+    ----------
+    descriptors : Tensor
+        (R, E) of `describe_in_text_space`.
+    names : Tensor
+        (C, E) of `embed_names`.
+    scale : float
+        Factor of the cosines before the softmax: the model's `scale`, about 100.
+
+    Returns
+    -------
+    ids : Tensor
+        (R,) long in 0..C-1.
+    confidence : Tensor
+        (R,) float32 in 0..1: softmax over the names.
+
+    Raises
+    ------
+    ValueError
+        If dimensions differ or there is no name.
+    """
+    if descriptors.ndim != 2 or names.ndim != 2 or descriptors.shape[1] != names.shape[1]:
+        raise ValueError(
+            f"expected descriptors (R, E) and names (C, E), not {tuple(descriptors.shape)} "
+            f"and {tuple(names.shape)}"
+        )
+    if len(names) == 0:
+        raise ValueError("expected at least one name")
+    rows = functional.normalize(descriptors.float(), dim=1)
+    cosine = rows @ functional.normalize(names.float(), dim=1).T  # (R, C)
+    confidence, ids = (scale * cosine).softmax(dim=1).max(dim=1)
+    return ids, confidence

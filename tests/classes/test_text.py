@@ -1,0 +1,191 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from acseg.classes.regions import find_regions
+from acseg.classes.text import (
+    NORMALISATION,
+    TextPixels,
+    classify_by_name,
+    describe_in_text_space,
+    load_text_image_model,
+)
+from acseg.errors import BackboneError
+
+SPECIAL = [
+    "<pad>",
+    "<start>",
+    "<unk>",
+    "<end>",
+]  # the end is not 2, which CLIP takes for an old bug
+WORDS = [
+    *SPECIAL,
+    "a",
+    "photo",
+    "of",
+    "the",
+    "sky",
+    "road",
+    "car",
+    ".",
+    "there",
+    "is",
+    "in",
+    "scene",
+]
+PROMPTS = ("a photo of the {}.", "there is {} in the scene")
+
+
+def save_tokenizer(folder):
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    inner = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
+    inner.normalizer = normalizers.Lowercase()
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    inner.post_processor = processors.TemplateProcessing(
+        single="<start> $A <end>", special_tokens=[("<start>", 1), ("<end>", 3)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=inner, pad_token="<pad>", eos_token="<end>", unk_token="<unk>"
+    ).save_pretrained(folder)
+
+
+def save_model(folder, family):
+    from transformers import CLIPConfig, CLIPModel, SiglipConfig, SiglipModel
+
+    torch.manual_seed(0)
+    size = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2}
+    text = size | {
+        "num_hidden_layers": 2,
+        "vocab_size": len(WORDS),
+        "max_position_embeddings": 12,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 3,
+    }
+    vision = size | {"num_hidden_layers": 2, "image_size": 16, "patch_size": 4}
+    if family == "clip":
+        config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
+        model = CLIPModel(config)
+    else:
+        model = SiglipModel(SiglipConfig(text_config=text, vision_config=vision))
+    for weight in model.parameters():  # large enough that every path shows
+        weight.data += 0.2 * torch.randn_like(weight)
+    model.save_pretrained(folder)
+
+
+@pytest.fixture(scope="module", params=["clip", "siglip"])
+def model(request, tmp_path_factory):
+    """A tiny model of each family, written in the Hugging Face format and loaded again."""
+    folder = tmp_path_factory.mktemp(request.param)
+    save_tokenizer(folder)
+    save_model(folder, request.param)
+    return load_text_image_model(str(folder), device="cpu")
+
+
+def test_names_are_the_mean_of_their_prompts(model):
+    found = model.embed_names(["sky", "car"], prompts=PROMPTS)
+    for name, row in zip(["sky", "car"], found):
+        each = []
+        for prompt in PROMPTS:
+            words = prompt.replace("{}", name).replace(".", " .").split()
+            ids = [1, *(WORDS.index(word) for word in words), 3]
+            ids = torch.tensor([ids + [0] * (12 - len(ids))])
+            out = model.model.get_text_features(input_ids=ids)
+            each.append(functional.normalize(getattr(out, "pooler_output", out)[0], dim=0))
+        plain = functional.normalize(torch.stack(each).mean(0), dim=0)
+        torch.testing.assert_close(row, plain, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(found[0], found[1], atol=1e-3)
+
+
+def test_long_names_are_cut(model):
+    assert model.embed_names(["car " * 30]).shape == (1, 8 if model.family == "clip" else 16)
+
+
+def test_pixels_are_the_value_path_of_the_last_block(model):
+    images = torch.rand(2, 3, 16, 16)
+    found = model.pixels(images)
+    inner = model.model.vision_model
+    mean, std = (torch.tensor(x).view(3, 1, 1) for x in NORMALISATION[model.family])
+    # What enters the last block is what leaves the one before it.
+    states = inner((images - mean) / std, output_hidden_states=True).hidden_states
+    tokens = states[-2][:, 1:] if model.family == "clip" else states[-2]
+    block = inner.encoder.layers[-1]
+    attention = block.self_attn
+    value = block.layer_norm1(tokens) @ attention.v_proj.weight.T + attention.v_proj.bias
+    value = value @ attention.out_proj.weight.T + attention.out_proj.bias
+    value = inner.post_layernorm(value)
+    if model.family == "clip":
+        plain = value @ model.model.visual_projection.weight.T
+    else:
+        plain = torch.stack([inner.head(value[:, i : i + 1]) for i in range(16)], dim=1)
+    assert found.grid == (4, 4)
+    torch.testing.assert_close(found.pixels, plain, atol=1e-4, rtol=1e-3)
+
+
+def test_any_size_and_leaves_no_hook(model):
+    found = model.pixels(torch.rand(1, 3, 24, 32))
+    assert found.grid == (6, 8)
+    assert found.pixels.shape[:2] == (1, 48)
+    assert found.pixels.dtype == torch.float32
+    assert not model.model.vision_model.encoder.layers[-1].layer_norm1._forward_hooks
+
+
+def test_regions_take_the_mean_inside():
+    pixels = torch.randn(2, 4, 3)
+    regions = find_regions(torch.tensor([[[0, 0], [1, 1]], [[5, 5], [5, 5]]]))
+    found = describe_in_text_space(regions, TextPixels(pixels, (2, 2)))
+    plain = torch.stack([pixels[0, :2].mean(0), pixels[0, 2:].mean(0), pixels[1].mean(0)])
+    torch.testing.assert_close(found, functional.normalize(plain, dim=1))
+
+
+def test_another_grid_is_scaled():
+    pixels = torch.tensor([[[1.0, 0], [0, 1]]])  # left and right, on a grid of 1 x 2
+    labels = torch.zeros(1, 4, 8, dtype=torch.long)
+    labels[:, :, 4:] = 1
+    found = describe_in_text_space(find_regions(labels), TextPixels(pixels, (1, 2)))
+    assert found[0, 0] > 0.95
+    assert found[1, 1] > 0.95
+
+
+def test_nearest_name_with_softmax():
+    names = torch.tensor([[1.0, 0], [0, 1]])
+    ids, confidence = classify_by_name(torch.tensor([[3.0, 0], [0.5, 0.5]]), names, scale=2.0)
+    assert ids[0] == 0
+    expected = torch.tensor([2.0, 0]).softmax(0)[0]
+    torch.testing.assert_close(confidence, torch.stack([expected, torch.tensor(0.5)]))
+
+
+def test_whole_way_from_pixels_to_names(model):
+    regions = find_regions(torch.tensor([[[0, 0, 1, 1]] * 4]))
+    rows = describe_in_text_space(regions, model.pixels(torch.rand(1, 3, 16, 16)))
+    names = model.embed_names(["sky", "road", "car"])
+    ids, confidence = classify_by_name(rows, names, scale=model.scale)
+    assert ids.tolist() == (rows @ names.T).argmax(dim=1).tolist()
+    assert ((confidence >= 1 / 3 - 1e-6) & (confidence <= 1)).all()
+
+
+def test_errors_name_what_is_wrong(model, tmp_path):
+    with pytest.raises(ValueError, match="prompts"):
+        model.embed_names(["sky"], prompts=["a photo"])
+    with pytest.raises(ValueError, match="names"):
+        model.embed_names([])
+    with pytest.raises(ValueError, match="multiples of 4"):
+        model.pixels(torch.rand(1, 3, 16, 18))
+    with pytest.raises(ValueError, match="images"):
+        model.pixels(torch.rand(3, 16, 16))
+    with pytest.raises(ValueError, match="names"):
+        classify_by_name(torch.rand(2, 3), torch.rand(2, 4))
+    with pytest.raises(ValueError, match="at least one name"):
+        classify_by_name(torch.rand(2, 3), torch.rand(0, 3))
+
+
+def test_folders_without_such_a_model_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(BackboneError, match="cannot load the text-image model"):
+        load_text_image_model(str(tmp_path / "none"), device="cpu")
+    from transformers import ViTConfig
+
+    ViTConfig().save_pretrained(tmp_path)
+    with pytest.raises(BackboneError, match="but 'vit'"):
+        load_text_image_model(str(tmp_path), device="cpu")
