@@ -1,0 +1,1 @@
+"""Fitting the generator to a collection: cached features, the loop, checkpoints."""

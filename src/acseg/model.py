@@ -1,0 +1,323 @@
+"""ACSeg: the pipeline as one object. It holds the parts together and contains no mathematics."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from acseg.backbone.backbone import Backbone
+from acseg.backbone.features import Features
+from acseg.backbone.load import load_backbone
+from acseg.classes.clusters import assign_clusters
+from acseg.classes.descriptors import describe_regions
+from acseg.classes.foreground import foreground_scores, split_foreground
+from acseg.classes.ids import class_count, class_ids, paint
+from acseg.classes.regions import Regions, find_regions
+from acseg.concepts.assignment import assign, concept_scores, upsample_assignment
+from acseg.concepts.confidence import concept_confidence
+from acseg.concepts.generator import AdaptiveConceptGenerator
+from acseg.errors import RunError
+from acseg.images.batch import to_tensor
+from acseg.images.read import read_image
+from acseg.run import Run, read_run, write_run
+from acseg.segmentation import Segmentation
+from acseg.settings import Settings
+
+BUNDLED = Path(__file__).parent / "bundled"
+PATCHES = 28  # on the short side, where `side` is not set
+
+Source = str | Path | bytes | Image.Image | np.ndarray
+
+
+@dataclass(frozen=True)
+class Conceptualized:
+    """A batch on its way: features, concepts (B, k, D), their scores (B, N, k), the regions."""
+
+    features: Features
+    concepts: Tensor
+    scores: Tensor
+    regions: Regions
+
+
+class ACSeg:
+    """Find the classes of a collection of photographs without labels, and draw them.
+
+    Nothing is loaded before it is needed.
+
+    Parameters
+    ----------
+    backbone : str
+        "bundled" (default, offline), a folder, or a Hugging Face name.
+    classes : int or "auto"
+        Classes of the collection, background included; "auto" chooses.
+    device : str
+        "auto", "cpu", "cuda".
+    precision : str
+        "auto", "float32", "bfloat16".
+    **settings
+        Any other field of `acseg.settings.Settings`.
+
+    Attributes
+    ----------
+    generator_ : AdaptiveConceptGenerator
+        After `fit` or `load`.
+    centres_ : (C, D) float32 or None
+        Centres of the classes, background not among them.
+    names_ : dict of int to str
+        Names of classes.
+    failed_ : list of (path, reason)
+        What `fit` could not read.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "bundled",
+        *,
+        classes: int | str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        **settings: Any,
+    ) -> None:
+        self.settings = Settings(backbone=backbone, classes=classes, **settings)
+        self.device = device
+        self.precision = precision
+        self.centres_: NDArray[np.float32] | None = None
+        self.names_: dict[int, str] = {}
+        self.failed_: list[tuple[str, str]] = []
+        self._backbone: Backbone | None = None
+
+    @classmethod
+    def load(
+        cls, run: str | Path | None = None, *, device: str = "auto", precision: str = "auto"
+    ) -> "ACSeg":
+        """Load the bundled model, or the RUN folder that `fit` wrote.
+
+        Raises
+        ------
+        RunError
+            If the folder is no RUN, or broken.
+        BackboneError
+            If the backbone that the RUN names cannot be loaded.
+        """
+        found = read_run(BUNDLED if run is None else Path(run))
+        model = cls(device=device, precision=precision)
+        model.settings = found.settings
+        model.centres_, model.names_ = found.centres, found.names
+        model._take_generator(found)
+        return model
+
+    def save(self, run: str | Path, *, notes: dict[str, Any] | None = None) -> "ACSeg":
+        """Write a RUN folder that `load` and the commands read."""
+        weights = {n: w.cpu().numpy() for n, w in self._generator().state_dict().items()}
+        write_run(Path(run), Run(self.settings, weights, self.centres_, self.names_), notes=notes)
+        return self
+
+    def fit(
+        self, inputs: Source | Sequence[str | Path], *, run: str | Path | None = None
+    ) -> "ACSeg":
+        """Train the generator on a collection, and find its classes.
+
+        Parameters
+        ----------
+        inputs : path, or sequence of paths
+            Files, folders or globs.
+        run : path, optional
+            Where caches and checkpoints are kept, so that a killed call goes on, and where the
+            result is saved. Default: a temporary folder.
+
+        Returns
+        -------
+        ACSeg
+            This object.
+
+        Raises
+        ------
+        DataError
+            If nothing can be read, or there are too few regions for so many classes.
+        """
+        from acseg.training.fit import fit_collection
+
+        paths = [inputs] if isinstance(inputs, str | Path) else list(inputs)  # type: ignore[arg-type]
+        if run is not None:
+            fit_collection(self, paths, Path(run))
+            return self
+        with tempfile.TemporaryDirectory() as folder:
+            fit_collection(self, paths, Path(folder))
+        return self
+
+    def segment(self, source: Any) -> Any:
+        """Find the concepts of a picture.
+
+        Parameters
+        ----------
+        source : path, bytes, PIL image, (H, W[, 3]) array, or a list of these
+
+        Returns
+        -------
+        Segmentation, or a list of them
+            Labels 0..n-1, each picture for itself.
+        """
+        return self._over(source, self.segment_batch)
+
+    def predict(self, source: Any) -> Any:
+        """Find the classes of a picture; the same class id means the same thing in all.
+
+        Parameters and result as in `segment`.
+
+        Raises
+        ------
+        RunError
+            If this model has no classes; `fit` finds them.
+        """
+        return self._over(source, self.predict_batch)
+
+    def segment_batch(self, pictures: list[np.ndarray], images: Tensor) -> list[Segmentation]:
+        """Segment a batch: pictures (H, W, 3) uint8 as read, images (B, 3, h, w) as resized."""
+        found = self.conceptualize(images)
+        results = []
+        for i, picture in enumerate(pictures):
+            labels, kept = self._draw(found, i, picture)
+            sure = concept_confidence(found.scores[i])[kept]
+            confidence = {n: round(float(c), 4) for n, c in enumerate(sure)}
+            results.append(Segmentation(labels, picture, "concepts", confidence))
+        return results
+
+    def predict_batch(self, pictures: list[np.ndarray], images: Tensor) -> list[Segmentation]:
+        """Classify the concepts of a batch; arguments as in `segment_batch`."""
+        if self.centres_ is None:
+            raise RunError("this model has no classes yet; `fit` on a collection finds them")
+        found = self.conceptualize(images)
+        descriptors = self.describe(found, images)
+        clusters, sure = assign_clusters(descriptors.cpu(), self.centres_)
+        foreground = self.foreground(found)
+        ids = class_ids(clusters, None if foreground is None else foreground.cpu())
+        results = []
+        for i, picture in enumerate(pictures):
+            labels, kept = self._draw(found, i, picture)
+            mine = (found.regions.image == i).cpu().numpy()
+            prototypes = found.regions.label.cpu().numpy()[mine]  # rising
+            rows = np.searchsorted(prototypes, kept.cpu().numpy())
+            classes = ids[mine][rows]
+            confidence = _by_class(classes, sure[mine][rows], labels)
+            results.append(
+                Segmentation(paint(labels, classes), picture, "classes", confidence, self.names_)
+            )
+        return results
+
+    @torch.inference_mode()
+    def conceptualize(self, images: Tensor) -> Conceptualized:
+        """Encode a batch (B, 3, h, w) in 0..1 and generate its concepts."""
+        features = self.backbone(images)
+        concepts = self._generator()(features.pixels)  # (B, k, D)
+        scores = concept_scores(features.pixels, concepts)  # (B, N, k)
+        regions = find_regions(assign(scores).unflatten(1, features.grid))
+        return Conceptualized(features, concepts, scores, regions)
+
+    @torch.inference_mode()
+    def describe(self, found: Conceptualized, images: Tensor) -> Tensor:
+        """Describe the regions of a batch, (R, D) of length 1."""
+        return describe_regions(
+            found.regions,
+            kind=self.settings.descriptor,
+            pixels=found.features.pixels,
+            concepts=found.concepts,
+            images=images.to(found.concepts.device),
+            encode=self.backbone,
+            side=self.settings.crop_side,
+        )
+
+    def foreground(self, found: Conceptualized) -> Tensor | None:
+        """Say which regions of a batch are foreground, (R,) bool; None without background."""
+        if not self.settings.background:
+            return None
+        scores = foreground_scores(
+            found.features.attention.flatten(),
+            found.regions.ids.flatten(),
+            len(found.regions),
+            reduce=self.settings.foreground,
+        )
+        return split_foreground(scores, found.regions.image)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The frozen backbone, loaded at first use."""
+        if self._backbone is None:
+            if self.settings.side is None and self.settings.backbone == "bundled":
+                made_for = read_run(BUNDLED).settings
+                stride = self.settings.stride or made_for.stride
+                self.settings = replace(self.settings, side=made_for.side, stride=stride)
+            self._backbone = load_backbone(
+                self.settings.backbone,
+                block=self.settings.block,
+                stride=self.settings.stride,
+                device=self.device,
+                precision=self.precision,
+            )
+        return self._backbone
+
+    @property
+    def side(self) -> int:
+        """Short side in px to which pictures are resized."""
+        patch = self.backbone.patch  # loads, and so settles the side of the bundled model
+        return PATCHES * patch if self.settings.side is None else self.settings.side
+
+    @property
+    def class_ids(self) -> list[int]:
+        """Ids of the classes, the background (0) included where there is one."""
+        found = 0 if self.centres_ is None else len(self.centres_)
+        return list(range(class_count(found, background=self.settings.background)))
+
+    def _generator(self) -> AdaptiveConceptGenerator:
+        generator = getattr(self, "generator_", None)
+        if generator is None:
+            raise RunError("this model has no generator yet; `fit` trains one, `load` brings one")
+        return generator
+
+    def _take_generator(self, run: Run) -> None:
+        prototypes = run.generator.get("prototypes")
+        if prototypes is None or prototypes.ndim != 2:
+            raise RunError("generator.safetensors holds no prototypes (k, D)")
+        dim = self.backbone.dim
+        if prototypes.shape != (run.settings.concepts, dim):
+            raise RunError(
+                f"generator.safetensors has prototypes {prototypes.shape}, expected "
+                f"{(run.settings.concepts, dim)} for the backbone {run.settings.backbone!r}"
+            )
+        generator = AdaptiveConceptGenerator(dim, concepts=run.settings.concepts)
+        try:
+            generator.load_state_dict({n: torch.from_numpy(w) for n, w in run.generator.items()})
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise RunError(f"generator.safetensors does not fit: {reason}") from error
+        self.generator_ = generator.to(self.backbone.device).eval().requires_grad_(False)
+
+    def _draw(self, found: Conceptualized, i: int, picture: np.ndarray) -> tuple[Any, Tensor]:
+        size = picture.shape[0], picture.shape[1]
+        labels, kept = upsample_assignment(found.scores[i], found.features.grid, size)
+        return labels.cpu().numpy().astype(np.uint8), kept
+
+    def _over(self, source: Any, batch: Any) -> Any:
+        several = isinstance(source, list | tuple)
+        results = []
+        for one in source if several else [source]:
+            picture = read_image(one)
+            image = to_tensor(picture, side=self.side, multiple=self.backbone.patch)
+            results += batch([picture], image[None])
+        return results if several else results[0]
+
+
+def _by_class(classes: NDArray, sure: NDArray, labels: NDArray) -> dict[int, float]:
+    """Average the confidence of a class's regions, weighted by their pixels."""
+    pixels = np.bincount(labels.ravel(), minlength=len(classes))[: len(classes)]
+    mean = {}
+    for c in np.unique(classes):
+        own = classes == c
+        mean[int(c)] = round(float(np.average(sure[own], weights=np.maximum(pixels[own], 1))), 4)
+    return mean

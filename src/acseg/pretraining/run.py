@@ -1,0 +1,118 @@
+"""From photographs to a backbone folder: settings, reading, training, probing."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from acseg.backbone.folders import checkpoint_folder
+from acseg.errors import BackboneError, DataError
+from acseg.images.walk import find_images
+from acseg.pretraining.loop import pretrain
+from acseg.pretraining.photos import load_photos
+from acseg.pretraining.probe import probe_folder
+from acseg.pretraining.settings import PretrainSettings, read_settings
+
+Progress = Callable[[str, int, int, str], None]
+
+
+def pretrain_collection(
+    inputs: Sequence[str | Path],
+    out: Path,
+    *,
+    settings: Path | None = None,
+    start: str | None = None,
+    changes: dict[str, Any] | None = None,
+    workers: int = 2,
+    probes: Sequence[Path] = (),
+    device: str = "auto",
+    progress: Progress = lambda task, done, of, note: None,
+) -> list[tuple[str, str]]:
+    """Pre-train a backbone on the photographs of INPUT.
+
+    Parameters
+    ----------
+    inputs : sequence of path
+        Files, folders, globs.
+    out : Path
+        Hugging Face folder to write; a killed call goes on from out/state.
+    settings : Path, optional
+        TOML file with a table ``[pretrain]``. Default: `PretrainSettings`.
+    start : str, optional
+        "bundled" or a folder of a ViT to continue from. Default: from scratch.
+    changes : dict, optional
+        Settings that override the file; None leaves one as it is.
+    workers : int
+        Processes that over-segment.
+    probes : sequence of Path
+        Folders with images/ and masks/ that are scored at each checkpoint, never trained on.
+    device : str
+    progress : callable
+        Told (task, done, of, note).
+
+    Returns
+    -------
+    list of (path, reason)
+        Photographs that could not be read.
+
+    Raises
+    ------
+    DataError
+        If no photograph can be read, or settings or probes are wrong.
+    BackboneError
+        If `start` is no plain ViT.
+    """
+    chosen = PretrainSettings(**(read_settings(settings) if settings else {}))
+    chosen = replace(chosen, **{k: v for k, v in (changes or {}).items() if v is not None})
+    sources, missing = find_images(inputs, exclude=[out])
+    photos, unread = load_photos(
+        [s.path for s in sources],
+        out / "state" / "photos.safetensors",
+        workers=workers,
+        progress=lambda done, of: progress("finding regions", done, of, ""),
+    )
+    failed = [(f.path, f.reason) for f in missing]
+    failed += [
+        tuple(reason.split(": ", 1)) if ": " in reason else ("", reason) for reason in unread
+    ]  # type: ignore[misc]
+    if len(photos.aspect) == 0:
+        raise DataError("no photograph could be read: " + "; ".join(f"{p}: {r}" for p, r in failed))
+    vit = None if start is None else open_vit(start)
+
+    def show(step: int, steps: int, losses: dict[str, float]) -> None:
+        note = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        progress("pre-training", step, steps, note)
+
+    pretrain(
+        photos,
+        out,
+        chosen,
+        start=vit,
+        device=device,
+        probe=(lambda folder: _probe(folder, probes, device)) if probes else None,
+        progress=show,
+    )
+    return failed
+
+
+def open_vit(name: str) -> Any:
+    """Open a plain ViT (model_type vit) to continue from, with its weights in float32."""
+    import torch
+    from transformers import ViTModel
+
+    folder = checkpoint_folder(name)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if config.get("model_type") != "vit":
+        raise BackboneError(
+            f"pre-training continues from a plain ViT (model_type vit), and {name!r} is of type "
+            f"{config.get('model_type')!r}"
+        )
+    return ViTModel.from_pretrained(
+        folder, add_pooling_layer=False, local_files_only=True, dtype=torch.float32
+    )
+
+
+def _probe(backbone: Path, folders: Sequence[Path], device: str) -> dict[str, float]:
+    """Score the backbone written so far on every probe folder."""
+    return {f.name: round(probe_folder(str(backbone), f, device=device), 4) for f in folders}

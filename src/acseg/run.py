@@ -1,0 +1,117 @@
+"""The RUN folder: what `fit` writes and every later command reads. Nothing in it is executed."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from safetensors.numpy import save as to_bytes
+
+from acseg.errors import RunError
+from acseg.images.write import write_atomic
+from acseg.settings import Settings, settings_from_json, settings_to_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a RUN folder holds.
+
+    Attributes
+    ----------
+    settings : Settings
+    generator : dict of array
+        Weights of the Adaptive Concept Generator, float32.
+    centres : (C, D) float32 or None
+        Centres of the classes; None for a generator without classes, as the bundled one.
+    names : dict of int to str
+        Names that were given to classes.
+    """
+
+    settings: Settings
+    generator: dict[str, NDArray[Any]]
+    centres: NDArray[np.float32] | None
+    names: dict[int, str]
+
+
+def write_run(folder: Path, run: Run, *, notes: dict[str, Any] | None = None) -> None:
+    """Write a RUN; config.json comes last, so that a folder with one is whole.
+
+    Parameters
+    ----------
+    folder : Path
+    run : Run
+    notes : dict, optional
+        Facts for people, kept in config.json under "notes" and read by nothing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").unlink(missing_ok=True)
+    generator = {name: np.ascontiguousarray(value) for name, value in run.generator.items()}
+    write_atomic(folder / "generator.safetensors", to_bytes(generator))
+    if run.centres is None:
+        (folder / "classes.safetensors").unlink(missing_ok=True)
+    else:
+        centres = {"centres": np.ascontiguousarray(run.centres)}
+        write_atomic(folder / "classes.safetensors", to_bytes(centres))
+    config = {
+        "format": FORMAT,
+        "settings": settings_to_json(run.settings),
+        "names": {str(c): name for c, name in sorted(run.names.items())},
+        "notes": notes or {},
+    }
+    write_atomic(folder / "config.json", json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_run(folder: Path) -> Run:
+    """Read a RUN.
+
+    Raises
+    ------
+    RunError
+        Naming the file, if something is missing, broken, of another format, or does not fit.
+    """
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(
+            f"{folder} is no RUN: it has no config.json; `acseg fit INPUT -o {folder}` makes one"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {path}: {error}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        found = config.get("format") if isinstance(config, dict) else None
+        raise RunError(
+            f"{path} is of format {found}, this acseg reads format {FORMAT}; "
+            "fit again with this version, or use the version that wrote it"
+        )
+    settings = settings_from_json(config.get("settings"), str(path))
+    generator = _tensors(folder / "generator.safetensors")
+    centres = None
+    if (folder / "classes.safetensors").exists():
+        centres = _tensors(folder / "classes.safetensors").get("centres")
+        if centres is None or centres.ndim != 2 or not np.isfinite(centres).all():
+            raise RunError(f"{folder / 'classes.safetensors'}: expected finite centres (C, D)")
+        centres = centres.astype(np.float32)
+    return Run(settings, generator, centres, _names(config.get("names", {}), path))
+
+
+def _names(found: Any, path: Path) -> dict[int, str]:
+    if not isinstance(found, dict):
+        raise RunError(f"{path}: expected a table of names")
+    try:
+        return {int(c): str(name) for c, name in found.items()}
+    except ValueError as error:
+        raise RunError(f"{path}: names stand under whole numbers; {error}") from error
+
+
+def _tensors(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise RunError(f"cannot read {path}: {error}") from error

@@ -1,0 +1,121 @@
+"""The settings of a run, in one record: what `fit` was told and what RUN/config.json keeps."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from acseg.errors import RunError
+
+DESCRIPTORS = ("crop", "crop-inside", "masked-crop", "mean-token", "concept-vector")
+FOREGROUNDS = ("sum", "mean", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How pictures become concepts, and concepts classes.
+
+    Attributes
+    ----------
+    backbone : str
+        "bundled", a folder, or a Hugging Face name.
+    block : int or None
+        Whose tokens are the pixels; None is the family's usual block.
+    stride : int or None
+        Image points between pixels; None is the patch. Smaller gives finer masks, slower.
+    side : int or None
+        Short side in px to which pictures are resized before the backbone; 160 to 640. None is
+        28 patches (224 px for patch 8), or what the bundled model was made for.
+    concepts : int
+        Prototypes k, the most concepts in one picture; 3 to 10.
+    steps, batch, learning_rate, warmup, weight_decay
+        Of the generator's training (AdamW, linear warm-up, cosine fall); 1,000 to 10,000 steps.
+    sample : int
+        Pixels drawn from each picture for training; 196 to 1600. The loss costs its square.
+    self_affinity : bool
+        Whether a pixel counts as its own neighbour in the modularity.
+    classes : int or "auto"
+        Classes of the collection, the background included where there is one.
+    foreground : "sum", "mean" or "none"
+        How attention decides on background: summed in each region (the paper), averaged (does
+        not favour large regions), or no background class at all.
+    descriptor : str
+        What stands for a region in the collection; see `acseg.classes.descriptors`.
+    crop_side : int
+        Side in px to which a region's crop is resized to be encoded again.
+    restarts : int
+        Of k-means; 5 to 50.
+    cache_gigabytes : float
+        Most disk for cached features; pictures beyond it are not used for training the generator,
+        though all are described and classified.
+    seed : int
+    """
+
+    backbone: str = "bundled"
+    block: int | None = None
+    stride: int | None = None
+    side: int | None = None
+    concepts: int = 5
+    steps: int = 2500
+    batch: int = 32
+    learning_rate: float = 5e-4
+    warmup: int = 100
+    weight_decay: float = 0.01
+    sample: int = 400
+    self_affinity: bool = True
+    classes: int | str = "auto"
+    foreground: str = "sum"
+    descriptor: str = "crop"
+    crop_side: int = 96
+    restarts: int = 10
+    cache_gigabytes: float = 4.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in COUNTS:
+            value = getattr(self, name)
+            if name == "side" and value is None:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise RunError(f"{name} must be a whole number of at least 1, not {value!r}")
+        if self.foreground not in FOREGROUNDS:
+            raise RunError(f"foreground must be sum, mean or none, not {self.foreground!r}")
+        if self.descriptor not in DESCRIPTORS:
+            known = ", ".join(DESCRIPTORS)
+            raise RunError(f"descriptor must be one of {known}, not {self.descriptor!r}")
+        least = 2 if self.background else 1
+        if self.classes != "auto" and not (
+            isinstance(self.classes, int) and least <= self.classes <= 254
+        ):
+            raise RunError(f"classes must be 'auto' or {least} to 254, not {self.classes!r}")
+
+    @property
+    def background(self) -> bool:
+        """Whether class 0 is the background."""
+        return self.foreground != "none"
+
+
+COUNTS = ("side", "concepts", "steps", "batch", "sample", "crop_side", "restarts")
+
+
+def settings_to_json(settings: Settings) -> dict[str, Any]:
+    """Turn settings into what config.json holds."""
+    return asdict(settings)
+
+
+def settings_from_json(values: Any, where: str) -> Settings:
+    """Turn what a config.json holds into settings.
+
+    Raises
+    ------
+    RunError
+        Naming the file and the setting that is unknown or of the wrong type.
+    """
+    if not isinstance(values, dict):
+        raise RunError(f"{where}: expected a table of settings, found {type(values).__name__}")
+    known = {f.name for f in fields(Settings)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise RunError(f"{where}: no setting {unknown[0]!r}; a newer acseg may have written it")
+    try:
+        return Settings(**values)
+    except TypeError as error:
+        raise RunError(f"{where}: {error}") from error

@@ -1,0 +1,140 @@
+"""The loop that fits the generator to the cached features of a collection (ACSeg, CVPR 2023)."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from acseg.concepts.assignment import assign, concept_scores
+from acseg.concepts.generator import AdaptiveConceptGenerator
+from acseg.concepts.modularity import modularity_loss
+from acseg.errors import DataError
+from acseg.images.write import write_atomic
+from acseg.settings import Settings
+from acseg.training.checkpoint import load_checkpoint, save_checkpoint
+
+Progress = Callable[[int, int, float, float], None]
+
+CHECKPOINT_STEPS = 250
+TRAINING = ("concepts", "steps", "batch", "learning_rate", "warmup", "weight_decay")
+TRAINING += ("sample", "self_affinity", "seed")  # the settings that the weights depend on
+
+
+def learning_rate(step: int, settings: Settings) -> float:
+    """Give the rate of a step: linear warm-up, then half a cosine down to zero."""
+    warmup = min(settings.warmup, settings.steps)
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
+    through = (step - warmup) / max(1, settings.steps - warmup)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * through))
+
+
+def fit_generator(
+    features: NDArray[Any],
+    usable: NDArray[np.int64],
+    settings: Settings,
+    *,
+    state: Path | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress = lambda step, steps, loss, used: None,
+) -> tuple[AdaptiveConceptGenerator, list[dict[str, float]]]:
+    """Train the generator on the modularity of cached pixels.
+
+    Every step draws its pictures and pixels from a seed of its own, so that a training that was
+    killed and went on gives the weights of one that was not.
+
+    Parameters
+    ----------
+    features : (M, P, D) float16 or float32, may be memory-mapped
+        Pixels of each picture.
+    usable : (U,) int64
+        Rows of `features` that are filled.
+    settings : Settings
+        steps, batch, learning_rate, warmup, weight_decay, sample, concepts, self_affinity, seed.
+    state : Path, optional
+        Folder of the checkpoint and of the diary ``training.jsonl``. Default: none are kept.
+    device : torch.device or str
+    progress : callable
+        Told (step, steps, loss, mean number of concepts that own a pixel).
+
+    Returns
+    -------
+    generator : AdaptiveConceptGenerator
+        In evaluation mode.
+    diary : list of dict
+        step, loss and concepts of each step.
+
+    Raises
+    ------
+    DataError
+        If there is no usable picture.
+    """
+    if len(usable) == 0:
+        raise DataError("no picture could be read, so there is nothing to train on")
+    torch.manual_seed(settings.seed)
+    generator = AdaptiveConceptGenerator(features.shape[2], concepts=settings.concepts).to(device)
+    optimiser = torch.optim.AdamW(
+        generator.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+    )
+    checkpoint = None if state is None else state / "generator-checkpoint.safetensors"
+    kept = {name: getattr(settings, name) for name in TRAINING}
+    kept["pictures"] = len(usable)
+    networks = {"generator": generator}
+    first = 0 if checkpoint is None else load_checkpoint(checkpoint, networks, optimiser, kept)
+    diary = _diary(state, first)
+    for step in range(first, settings.steps):
+        pixels = _draw(features, usable, settings, step).to(device)  # (b, n, D)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, settings)
+        concepts = generator(pixels)  # (b, k, D)
+        loss = modularity_loss(pixels, concepts, self_affinity=settings.self_affinity)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(generator.parameters(), 1.0)
+        optimiser.step()
+        used = mean_used(pixels, concepts.detach())
+        diary.append({"step": step + 1, "loss": round(float(loss), 6), "concepts": round(used, 3)})
+        progress(step + 1, settings.steps, float(loss), used)
+        done = step + 1 == settings.steps
+        if checkpoint is not None and ((step + 1) % CHECKPOINT_STEPS == 0 or done):
+            assert state is not None  # noqa: S101 - a checkpoint has a folder
+            lines = "".join(json.dumps(line) + "\n" for line in diary)
+            write_atomic(state / "training.jsonl", lines)
+            save_checkpoint(checkpoint, step + 1, networks, optimiser, kept)
+    return generator.eval().requires_grad_(False), diary
+
+
+def mean_used(pixels: torch.Tensor, concepts: torch.Tensor) -> float:
+    """Count the concepts that own a pixel, on average over the pictures of a batch."""
+    labels = assign(concept_scores(pixels, concepts))  # (b, n)
+    owns = torch.nn.functional.one_hot(labels, concepts.shape[1]).any(1)  # (b, k)
+    return float(owns.sum(1).float().mean())
+
+
+def _draw(
+    features: NDArray[Any], usable: NDArray[np.int64], settings: Settings, step: int
+) -> torch.Tensor:
+    """Draw the batch of a step: pictures without repetition while there are enough, and pixels."""
+    random = np.random.default_rng((settings.seed, step))
+    size = min(settings.batch, len(usable))
+    rows = np.sort(random.choice(usable, size, replace=False))
+    pixels = np.asarray(features[rows], dtype=np.float32)  # (b, P, D)
+    if pixels.shape[1] > settings.sample:
+        order = random.random(pixels.shape[:2]).argsort(axis=1)[:, : settings.sample]
+        pixels = np.take_along_axis(pixels, order[..., None], axis=1)
+    return torch.from_numpy(pixels)
+
+
+def _diary(state: Path | None, first: int) -> list[dict[str, float]]:
+    """Read the diary of a killed call up to its checkpoint."""
+    if state is None or first == 0:
+        return []
+    lines = (state / "training.jsonl").read_text(encoding="utf-8").splitlines()
+    return [line for line in map(json.loads, lines) if line["step"] <= first]
