@@ -24,6 +24,7 @@ class Known:
 APACHE = "Apache-2.0"
 DINOV3 = "DINOv3 licence"
 NON_COMMERCIAL = "CC BY-NC 4.0"
+MSN_NOTE = "licence as on the hub; the authors' code has its own"
 
 CHECKPOINTS: tuple[tuple[str, str, int, int, str, str], ...] = (
     ("facebook/dino-vits8", "vit", 12, 8, APACHE, "fine grid, slow"),
@@ -40,8 +41,8 @@ CHECKPOINTS: tuple[tuple[str, str, int, int, str, str], ...] = (
     ("facebook/dinov3-vitl16-pretrain-lvd1689m", "dinov3_vit", 24, 16, DINOV3, "gated"),
     ("facebook/dinov3-vitl16-pretrain-sat493m", "dinov3_vit", 24, 16, DINOV3, "gated; satellite"),
     ("facebook/vit-mae-base", "vit_mae", 12, 16, NON_COMMERCIAL, "weak for grouping"),
-    ("facebook/vit-msn-small", "vit_msn", 12, 16, NON_COMMERCIAL, ""),
-    ("facebook/vit-msn-base", "vit_msn", 12, 16, NON_COMMERCIAL, ""),
+    ("facebook/vit-msn-small", "vit_msn", 12, 16, APACHE, MSN_NOTE),
+    ("facebook/vit-msn-base", "vit_msn", 12, 16, APACHE, MSN_NOTE),
     ("timm/vit_small_patch16_224.dino", "timm_wrapper", 12, 16, APACHE, "pip install timm"),
 )
 
