@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
@@ -34,6 +34,7 @@ def test_segments(found: Segmentation) -> None:
     assert repr(found) == "Segmentation(20 x 10 pixels, 2 concepts)"
 
 
+@settings(deadline=None)
 @given(
     arrays(
         np.int32,

@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -188,7 +188,9 @@ def evaluate(
     protocol: Annotated[
         str, typer.Option(help="collection (P1), overcluster (P2) or image (P3).")
     ] = "collection",
-    match: Annotated[str, typer.Option(help="Hungarian matching on pixels or on iou.")] = "pixels",
+    match: Annotated[
+        Literal["pixels", "iou"], typer.Option(help="Hungarian matching on pixels or on iou.")
+    ] = "pixels",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Score label maps against masks, under one named protocol."""

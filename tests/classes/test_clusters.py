@@ -39,6 +39,13 @@ def test_inertia_is_the_cosine_distance_to_the_centres():
     assert found.inertia == pytest.approx(plain, rel=1e-4)
 
 
+def test_more_starts_are_never_worse():
+    rows, _ = collection(classes=12, spread=1.0)
+    found = [fit_clusters(rows, 8, restarts=n).inertia for n in (1, 2, 4, 8)]
+    assert found == sorted(found, reverse=True)
+    assert found[-1] < found[0]
+
+
 def test_same_seed_same_bytes_and_order_does_not_hang_on_it():
     rows, _ = collection()
     first, second = (fit_clusters(rows, 4, restarts=3, seed=5) for _ in range(2))

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acseg.images.batch import LONGEST, fitted_size, like_shaped, to_tensor
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 5000), st.integers(1, 5000), st.integers(16, 640), st.sampled_from([8, 14, 16])
 )
@@ -52,6 +53,7 @@ def test_only_pictures_that_were_read_are_taken(image: np.ndarray) -> None:
         to_tensor(image, side=8, multiple=8)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([(8, 8), (8, 16), (16, 8)]), max_size=40),
     st.integers(1, 5),

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acseg.images.names import distinct, safe_text
@@ -16,6 +16,7 @@ def test_bytes_that_are_no_text_are_written_out() -> None:
     assert safe_text(os.fsdecode(b"caf\xe9\n.jpg")) == "caf%E9%0A.jpg"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_any_file_name_becomes_valid_text(raw: bytes) -> None:
     text = safe_text(raw.decode("utf-8", "surrogateescape"))

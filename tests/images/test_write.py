@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
@@ -73,6 +73,7 @@ def test_label_names_that_would_meet_keep_the_full_name() -> None:
     }
 
 
+@settings(deadline=None)
 @given(
     st.sets(st.sampled_from(["a", "a.jpg", "a.png", "a.jpg.png", "a.png.png", "d/a.jpg", "b.b"]))
 )
@@ -87,6 +88,7 @@ def test_overlay_name() -> None:
     assert overlay_name("sub/a.jpg.png") == "sub/a.jpg.jpg"
 
 
+@settings(deadline=None)
 @given(
     labels=arrays(
         np.int64, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 255)

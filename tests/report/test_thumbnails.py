@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
@@ -62,6 +62,7 @@ def test_labels_are_taken_at_the_middle() -> None:
     np.testing.assert_array_equal(shrink_labels(labels, (12, 6)), np.repeat(labels, 2, axis=1))
 
 
+@settings(deadline=None)
 @given(
     arrays(
         np.uint8,

@@ -1,1 +1,1 @@
-"""Regions of concepts become classes: descriptors, foreground, k-means, k-NN, text, linear probe."""
+"""Regions of concepts become classes: descriptors, foreground, k-means, k-NN, text, probe."""

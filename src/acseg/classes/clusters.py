@@ -83,21 +83,30 @@ def fit_clusters(descriptors: Any, classes: int, *, restarts: int = 10, seed: in
             f"{classes} classes need at least {classes} different region descriptors, but only "
             f"{distinct} were found; use fewer classes or more images"
         )
-    small = len(rows) <= FULL_ROWS
-    means = (
-        KMeans(classes, n_init=restarts, random_state=seed)
-        if small
-        else MiniBatchKMeans(
-            classes, n_init=restarts, random_state=seed, batch_size=BATCH_ROWS, max_iter=50
-        )
-    )
     with threadpool_limits(1, user_api="openmp"):  # threads add up in a changing order
-        centres = unit_rows(means.fit(rows).cluster_centers_)
-    ids, cosine = _nearest(rows, centres)
+        centres, ids, cosine = _best_start(rows, classes, restarts, seed)
     counts = np.bincount(ids, minlength=classes).astype(np.int64)
     order = np.lexsort((*centres.T[::-1], -counts))
     inertia = float((1 - cosine[:, 0].astype(np.float64)).sum())
     return Clusters(centres[order], counts[order], inertia)
+
+
+def _best_start(
+    rows: Floats, classes: int, restarts: int, seed: int
+) -> tuple[Floats, Ints, Floats]:
+    """Run k-means from several starts: centres, ids and cosines of the largest sum of cosines."""
+    if len(rows) > FULL_ROWS:  # the starts are compared inside, on a part of the rows
+        batches = MiniBatchKMeans(
+            classes, n_init=restarts, random_state=seed, batch_size=BATCH_ROWS, max_iter=50
+        )
+        centres = unit_rows(batches.fit(rows).cluster_centers_)
+        return centres, *_nearest(rows, centres)
+    found = []
+    for start in np.random.default_rng(seed).integers(2**31, size=restarts).tolist():
+        means = KMeans(classes, n_init=1, random_state=start).fit(rows)
+        centres = unit_rows(means.cluster_centers_)
+        found.append((centres, *_nearest(rows, centres)))
+    return max(found, key=lambda one: float(one[2][:, 0].sum(dtype=np.float64)))
 
 
 def assign_clusters(descriptors: Any, centres: Any) -> tuple[Ints, Floats]:

@@ -73,11 +73,10 @@ def pretrain_collection(
         progress=lambda done, of: progress("finding regions", done, of, ""),
     )
     failed = [(f.path, f.reason) for f in missing]
-    failed += [
-        tuple(reason.split(": ", 1)) if ": " in reason else ("", reason) for reason in unread
-    ]  # type: ignore[misc]
+    failed += unread
     if len(photos.aspect) == 0:
-        raise DataError("no photograph could be read: " + "; ".join(f"{p}: {r}" for p, r in failed))
+        reasons = "; ".join(f"{path}: {reason}" for path, reason in failed)
+        raise DataError(f"no photograph could be read. {reasons}".strip())
     vit = None if start is None else open_vit(start)
 
     def show(step: int, steps: int, losses: dict[str, float]) -> None:

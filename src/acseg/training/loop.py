@@ -21,8 +21,10 @@ from acseg.training.checkpoint import load_checkpoint, save_checkpoint
 Progress = Callable[[int, int, float, float], None]
 
 CHECKPOINT_STEPS = 250
-TRAINING = ("concepts", "steps", "batch", "learning_rate", "warmup", "weight_decay")
-TRAINING += ("sample", "self_affinity", "seed")  # the settings that the weights depend on
+TRAINING: tuple[str, ...] = (  # the settings that the weights depend on
+    *("concepts", "steps", "batch", "learning_rate", "warmup", "weight_decay"),
+    *("sample", "self_affinity", "seed"),
+)
 
 
 def learning_rate(step: int, settings: Settings) -> float:
