@@ -41,7 +41,7 @@ from acseg.classes.rows import Floats, unit_rows
 from acseg.errors import DataError
 
 CANDIDATES = (*range(2, 13), 14, 16, 18, 20, 23, 26, 30, 35, 40, 46, 53, 60)
-SAMPLE = 8000  # descriptors looked at, at most
+SAMPLE = 4000  # descriptors looked at, at most
 RESTARTS = 3
 
 
