@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from acseg.backbone.precision import choose_device, choose_precision
+from acseg.errors import DataError, RunError
 from acseg.images.write import write_atomic
 from acseg.pretraining.losses import affinity_loss, contrast, pool_regions, target_affinity
 from acseg.pretraining.network import MEAN, STD, Network, Student, new_vit
@@ -23,7 +24,7 @@ from acseg.training.checkpoint import load_checkpoint, save_checkpoint
 
 log = logging.getLogger("acseg")
 
-MAY_CHANGE = ("steps", "cooldown")  # a longer training may go on from a shorter one
+MAY_CHANGE = ("steps", "warmup", "cooldown")  # a longer training may go on from a shorter one
 
 Progress = Callable[[int, int, dict[str, float]], None]
 Probe = Callable[[Path], dict[str, float]]
@@ -68,6 +69,13 @@ def pretrain(
     -------
     Path
         `out`.
+
+    Raises
+    ------
+    DataError
+        If the patch does not divide `side`.
+    RunError
+        If `out` holds a checkpoint that is broken, of other settings, or of more steps.
     """
     where = choose_device(device)
     precision = choose_precision(where, "auto")
@@ -75,8 +83,13 @@ def pretrain(
     s = settings
     vit = new_vit(s.dim, s.layers, s.heads, s.patch, s.side) if start is None else start
     patch = vit.config.patch_size
+    if s.side % patch:
+        raise DataError(f"side = {s.side}: expected a multiple of the patch of the ViT, {patch}")
     student = Student(vit).to(where)
     teacher = Network(type(vit)(vit.config, add_pooling_layer=False)).to(where)
+    if where.type == "cpu":  # plain matrix products beat the fused kernel there by a quarter
+        for network in (student, teacher):
+            network.vit.set_attn_implementation("eager")
     teacher.load_state_dict(student.state_dict(), strict=False)
     teacher.requires_grad_(False)
     optimiser = torch.optim.AdamW(
@@ -86,6 +99,11 @@ def pretrain(
     networks = {"student": student, "teacher": teacher}
     kept = asdict(settings)
     first = load_checkpoint(checkpoint, networks, optimiser, kept, may_change=MAY_CHANGE)
+    if first > s.steps:
+        raise RunError(
+            f"{checkpoint} has taken {first} steps already, and {s.steps} are asked for; "
+            "ask for more, or for another output folder"
+        )
     diary = _diary_until(out / "pretraining.jsonl", first)
     pixels, maps = (
         torch.from_numpy(photos.pixels).to(where),
@@ -118,13 +136,14 @@ def pretrain(
         diary.append({"step": step + 1, **losses, "photographs_per_second": round(seen, 1)})
         progress(step + 1, s.steps, losses)
         if (step + 1) % save_every == 0 or step + 1 == s.steps:
-            save_checkpoint(checkpoint, step + 1, networks, optimiser, kept)
             write_backbone(teacher.vit, out)
-            if probe is not None:
-                diary[-1].update({"probe": probe(out)})
             write_atomic(out / "pretraining.json", json.dumps(kept, indent=1) + "\n")
-            lines = "".join(json.dumps(line) + "\n" for line in diary)
-            write_atomic(out / "pretraining.jsonl", lines)
+            _write_diary(out / "pretraining.jsonl", diary)
+            # Last of these: a call killed before it takes these steps again, and writes all.
+            save_checkpoint(checkpoint, step + 1, networks, optimiser, kept)
+            if probe is not None:
+                diary[-1]["probe"] = probe(out)
+                _write_diary(out / "pretraining.jsonl", diary)
     return out
 
 
@@ -145,7 +164,12 @@ def _step(
     with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=fast):
         other_cls, other_pixels = teacher(other.images)
     losses: dict[str, Tensor] = {}
-    target = target_affinity(mine.regions, mine.figure, figure_weight=settings.figure_weight)
+    target = target_affinity(
+        mine.regions,
+        mine.figure,
+        figure_weight=settings.figure_weight,
+        slope=settings.figure_slope,
+    )
     losses["affinity"] = affinity_loss(pixels, target)
     scale = int(torch.randint(mine.regions.shape[1], ()))
     queries, size = pool_regions(pixels.float(), mine.regions[:, scale], MAX_REGIONS)
@@ -199,6 +223,11 @@ def write_backbone(vit: Any, out: Path) -> None:
     write_atomic(out / "model.safetensors", to_bytes(weights, metadata={"format": "pt"}))
     write_atomic(out / "config.json", json.dumps(config, indent=1, sort_keys=True) + "\n")
     write_atomic(out / "preprocessor_config.json", json.dumps(preprocessor, indent=1) + "\n")
+
+
+def _write_diary(path: Path, diary: list[dict[str, Any]]) -> None:
+    """Write one line of JSON a step."""
+    write_atomic(path, "".join(json.dumps(line) + "\n" for line in diary))
 
 
 def _diary_until(path: Path, step: int) -> list[dict[str, Any]]:

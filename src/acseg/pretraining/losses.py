@@ -7,7 +7,20 @@ from torch import Tensor
 CLEAR = 0.06  # variance of the figure score from which a view has a clear figure
 
 
-def target_affinity(regions: Tensor, figure: Tensor, *, figure_weight: float = 12.0) -> Tensor:
+def sharpen(figure: Tensor, slope: float) -> Tensor:
+    """Push a figure score (B, N) away from the middle of its range: ``sigmoid(slope (f - mid))``.
+
+    A slope of 0 leaves the score as it is.
+    """
+    if slope == 0:
+        return figure
+    middle = (figure.amin(1, keepdim=True) + figure.amax(1, keepdim=True)) / 2  # (B, 1)
+    return torch.sigmoid(slope * (figure - middle))
+
+
+def target_affinity(
+    regions: Tensor, figure: Tensor, *, figure_weight: float = 12.0, slope: float = 0.0
+) -> Tensor:
     """Average the evidence that two pixels belong together.
 
     ``T_ij = (sum_s [r_si = r_sj] + w q (1 - |f_i - f_j|)^2) / (S + w q)``
@@ -23,14 +36,17 @@ def target_affinity(regions: Tensor, figure: Tensor, *, figure_weight: float = 1
         Figure score, 0 to 1.
     figure_weight : float
         w, votes of a clear figure against one vote a scale; try 1 to 16.
+    slope : float
+        Of `sharpen`, applied to f in T but not in q; 0 to 16.
 
     Returns
     -------
     (B, N, N) float32, 0 to 1
     """
+    clear = (figure.var(1, correction=0) / CLEAR).square().clamp(max=1)
+    figure = sharpen(figure, slope)
     same = (regions[..., :, None] == regions[..., None, :]).float().sum(1)  # (B, N, N)
     alike = (1 - (figure[:, :, None] - figure[:, None, :]).abs()).square()
-    clear = (figure.var(1, correction=0) / CLEAR).square().clamp(max=1)
     votes = (figure_weight * clear)[:, None, None]  # (B, 1, 1)
     return (same + votes * alike) / (regions.shape[1] + votes)
 

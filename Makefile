@@ -1,0 +1,39 @@
+# Two commands for people: `make demo` and `make test`. Both install what they need into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test browser clean
+
+demo: .venv/.demo
+	$(BIN)/acseg demo -o demo-out
+
+test: $(STAMP) browser
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest --cov --cov-fail-under=90
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+# The constraints take the CPU build of torch where there is one; use your own torch with
+# `.venv/bin/pip install` if you have a GPU.
+.venv/.demo: .venv/bin/pip pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo]'
+	touch $@
+
+$(STAMP): .venv/bin/pip pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@ .venv/.demo
+
+# The report is tested in a real browser; without one, and without the right to install one,
+# those tests skip and say so.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
+	  || echo "no chromium: the tests of the report in a browser will skip"
+
+clean:
+	rm -rf .venv demo-out build dist
