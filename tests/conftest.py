@@ -1,10 +1,15 @@
 """What several tests share."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+COLOURS = ((200, 30, 30), (30, 180, 40), (30, 60, 210), (230, 210, 40), (120, 120, 120))
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +18,93 @@ def shared() -> Path:
     if not (SHARED / "labelled").is_dir():
         pytest.skip("needs the photographs in ../shared, which are not beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DINO ViT of 32 dimensions, 2 layers and patch 8 with random weights."""
+    import torch
+    from transformers import ViTConfig, ViTModel
+
+    config = ViTConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        image_size=48,
+        patch_size=8,
+    )
+    model = ViTModel(config, add_pooling_layer=False)
+    random = torch.Generator().manual_seed(7)
+    for name, weight in model.named_parameters():
+        values = 0.2 * torch.randn(weight.shape, generator=random)
+        weight.data = values + (1 if "norm" in name and name.endswith("weight") else 0)
+    folder = tmp_path_factory.mktemp("backbone") / "tiny"
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photograph() -> Callable[..., np.ndarray]:
+    """Make a picture (H, W, 3) of coloured areas with some noise; another one for each seed."""
+
+    def make(seed: int, size: tuple[int, int] = (48, 40)) -> np.ndarray:
+        random = np.random.default_rng(seed)
+        height, width = size
+        picture = np.empty((height, width, 3))
+        picture[:] = COLOURS[seed % 5]
+        picture[random.integers(height // 4, height // 2) :] = COLOURS[(seed + 1) % 5]
+        picture[: height // 2, width // 2 :] = COLOURS[(seed + 3) % 5]
+        return (picture + random.normal(0, 8, picture.shape)).clip(0, 255).astype(np.uint8)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def photos(photograph: Callable[..., np.ndarray]) -> Callable[..., Path]:
+    """Write pictures of these names into a folder, and give the folder."""
+
+    def write(
+        folder: Path, names: Sequence[str], *, size: tuple[int, int] = (48, 40), **save: Any
+    ) -> Path:
+        for seed, name in enumerate(names):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(photograph(seed, size)).save(path, **save)
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(tiny_backbone: Path) -> dict[str, Any]:
+    """Settings with which a fit takes a second."""
+    return {
+        "backbone": str(tiny_backbone),
+        "side": 40,
+        "concepts": 4,
+        "steps": 6,
+        "batch": 3,
+        "warmup": 2,
+        "sample": 16,
+        "crop_side": 16,
+        "restarts": 2,
+        "classes": 3,
+        "device": "cpu",
+        "precision": "float32",
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny_run(
+    tmp_path_factory: pytest.TempPathFactory,
+    photos: Callable[..., Path],
+    tiny_settings: dict[str, Any],
+) -> Path:
+    """A RUN with 3 classes (background included), fitted to six small pictures; do not change."""
+    from acseg import ACSeg
+
+    root = tmp_path_factory.mktemp("fitted")
+    folder = photos(root / "photos", [f"{n}.png" for n in range(6)])
+    ACSeg(**tiny_settings).fit(folder, run=root / "run")
+    return root / "run"

@@ -95,8 +95,10 @@ def read_run(folder: Path) -> Run:
     centres = None
     if (folder / "classes.safetensors").exists():
         centres = _tensors(folder / "classes.safetensors").get("centres")
-        if centres is None or centres.ndim != 2 or not np.isfinite(centres).all():
-            raise RunError(f"{folder / 'classes.safetensors'}: expected finite centres (C, D)")
+        if centres is None or centres.ndim != 2 or not 1 <= len(centres) <= 254:
+            raise RunError(
+                f"{folder / 'classes.safetensors'}: expected centres (C, D) of 1 to 254 classes"
+            )
         centres = centres.astype(np.float32)
     return Run(settings, generator, centres, _names(config.get("names", {}), path))
 
@@ -112,6 +114,10 @@ def _names(found: Any, path: Path) -> dict[int, str]:
 
 def _tensors(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        return load_file(path)
+        tensors = load_file(path)
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise RunError(f"cannot read {path}: {error}") from error
+    for name, values in tensors.items():
+        if not np.isfinite(values).all():
+            raise RunError(f"{path}: {name} holds numbers that are not finite; fit again")
+    return tensors

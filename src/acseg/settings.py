@@ -1,5 +1,6 @@
 """The settings of a run, in one record: what `fit` was told and what RUN/config.json keeps."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -40,7 +41,8 @@ class Settings:
     descriptor : str
         What stands for a region in the collection; see `acseg.classes.descriptors`.
     crop_side : int
-        Side in px to which a region's crop is resized to be encoded again.
+        Side in px to which a region's crop is resized to be encoded again, rounded to a multiple
+        of the patch; 96 to 224.
     restarts : int
         Of k-means; 5 to 50.
     cache_gigabytes : float
@@ -70,12 +72,20 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in COUNTS:
+        if not isinstance(self.backbone, str) or not self.backbone:
+            raise RunError(f"backbone must be a name or a folder, not {self.backbone!r}")
+        for name, (least, most) in WHOLE.items():
             value = getattr(self, name)
-            if name == "side" and value is None:
+            if value is None and name in UNSET:
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise RunError(f"{name} must be a whole number of at least 1, not {value!r}")
+            if type(value) is not int or not least <= value <= most:
+                raise RunError(f"{name} must be a whole number, {least} to {most}, not {value!r}")
+        for name in REAL:
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0 <= value < math.inf:
+                raise RunError(f"{name} must be a number of at least 0, not {value!r}")
+        if not isinstance(self.self_affinity, bool):
+            raise RunError(f"self_affinity must be true or false, not {self.self_affinity!r}")
         if self.foreground not in FOREGROUNDS:
             raise RunError(f"foreground must be sum, mean or none, not {self.foreground!r}")
         if self.descriptor not in DESCRIPTORS:
@@ -83,7 +93,7 @@ class Settings:
             raise RunError(f"descriptor must be one of {known}, not {self.descriptor!r}")
         least = 2 if self.background else 1
         if self.classes != "auto" and not (
-            isinstance(self.classes, int) and least <= self.classes <= 254
+            type(self.classes) is int and least <= self.classes <= 254
         ):
             raise RunError(f"classes must be 'auto' or {least} to 254, not {self.classes!r}")
 
@@ -93,7 +103,22 @@ class Settings:
         return self.foreground != "none"
 
 
-COUNTS = ("side", "concepts", "steps", "batch", "sample", "crop_side", "restarts")
+MANY = 10**9
+WHOLE = {  # least and most
+    "side": (1, MANY),
+    "stride": (1, MANY),
+    "block": (-MANY, MANY),
+    "concepts": (1, 254),  # a label map has no more labels
+    "steps": (1, MANY),
+    "batch": (1, MANY),
+    "warmup": (0, MANY),
+    "sample": (1, MANY),
+    "crop_side": (1, MANY),
+    "restarts": (1, MANY),
+    "seed": (0, 2**32 - 1),
+}
+UNSET = ("side", "stride", "block")  # may be None
+REAL = ("learning_rate", "weight_decay", "cache_gigabytes")
 
 
 def settings_to_json(settings: Settings) -> dict[str, Any]:
@@ -117,5 +142,5 @@ def settings_from_json(values: Any, where: str) -> Settings:
         raise RunError(f"{where}: no setting {unknown[0]!r}; a newer acseg may have written it")
     try:
         return Settings(**values)
-    except TypeError as error:
+    except RunError as error:
         raise RunError(f"{where}: {error}") from error

@@ -1,0 +1,142 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from acseg.errors import RunError
+from acseg.run import FORMAT, Run, read_run, write_run
+from acseg.settings import Settings
+
+
+def a_run(centres: np.ndarray | None = None) -> Run:
+    weights = {"prototypes": np.arange(6, dtype=np.float32).reshape(2, 3).T}  # not contiguous
+    return Run(Settings(concepts=3), weights, centres, {1: "road", 10: "Straße"})
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_a_run_comes_back_as_it_was(tmp_path: Path, classes: bool) -> None:
+    centres = np.eye(4, dtype=np.float32)[:2] if classes else None
+    run = a_run(centres)
+    write_run(tmp_path / "new" / "run", run, notes={"pictures": 3})
+    found = read_run(tmp_path / "new" / "run")
+    assert found.settings == run.settings
+    assert found.names == run.names
+    assert found.generator.keys() == run.generator.keys()
+    np.testing.assert_array_equal(found.generator["prototypes"], run.generator["prototypes"])
+    if centres is None:
+        assert found.centres is None
+    else:
+        np.testing.assert_array_equal(found.centres, centres)
+
+
+def test_config_says_format_settings_names_and_notes(tmp_path: Path) -> None:
+    write_run(tmp_path, a_run(), notes={"pictures": 3})
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert sorted(config) == ["format", "names", "notes", "settings"]
+    assert config["format"] == FORMAT
+    assert config["names"] == {"1": "road", "10": "Straße"}
+    assert config["notes"] == {"pictures": 3}
+    assert config["settings"]["concepts"] == 3
+
+
+def test_a_run_without_classes_takes_those_of_an_older_one_away(tmp_path: Path) -> None:
+    write_run(tmp_path, a_run(np.eye(2, dtype=np.float32)))
+    write_run(tmp_path, a_run())
+    assert read_run(tmp_path).centres is None
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["config.json", "generator.safetensors"]
+
+
+def test_a_write_that_breaks_off_leaves_no_folder_that_passes_for_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(tmp_path, a_run())
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("acseg.run.write_atomic", full)
+    with pytest.raises(OSError, match="disk full"):
+        write_run(tmp_path, a_run())
+    with pytest.raises(RunError, match="is no RUN"):
+        read_run(tmp_path)
+
+
+def test_a_folder_that_is_no_run_says_how_to_make_one(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(RunError, match=f"{folder} is no RUN.*acseg fit"):
+            read_run(folder)
+
+
+def test_a_file_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RunError, match=r"cannot read .*config\.json"):
+        read_run(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "cannot read"),
+        ("\xff", "cannot read"),
+        ("[]", "of format None"),
+        ('{"format": 99, "settings": {}}', "of format 99, this acseg reads format 1"),
+        ('{"format": 1}', "expected a table of settings"),
+        ('{"format": 1, "settings": {"future": 1}}', "no setting 'future'"),
+        ('{"format": 1, "settings": {"steps": -1}}', "steps must be"),
+        ('{"format": 1, "settings": {}, "names": []}', "table of names"),
+        ('{"format": 1, "settings": {}, "names": {"a": "b"}}', "whole numbers"),
+    ],
+)
+def test_a_broken_config_is_named(tmp_path: Path, text: str, words: str) -> None:
+    write_run(tmp_path, a_run())
+    (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(RunError, match=words) as caught:
+        read_run(tmp_path)
+    assert "config.json" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["generator.safetensors", "classes.safetensors"])
+@pytest.mark.parametrize("keep", [0, 7, -5])
+def test_truncated_tensors_are_named(tmp_path: Path, name: str, keep: int) -> None:
+    write_run(tmp_path, a_run(np.eye(2, dtype=np.float32)))
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(RunError, match=f"cannot read .*{name}"):
+        read_run(tmp_path)
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    write_run(tmp_path, a_run())
+    (tmp_path / "generator.safetensors").unlink()
+    with pytest.raises(RunError, match=r"cannot read .*generator\.safetensors"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["generator.safetensors", "classes.safetensors"])
+def test_numbers_that_are_not_finite_are_named(tmp_path: Path, name: str, bad: float) -> None:
+    write_run(tmp_path, a_run(np.eye(2, dtype=np.float32)))
+    key = "prototypes" if name.startswith("generator") else "centres"
+    save_file({key: np.array([[1, bad]], dtype=np.float32)}, tmp_path / name)
+    with pytest.raises(RunError, match=f"{name}: {key} holds numbers that are not finite"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"other": np.ones((2, 3), np.float32)},
+        {"centres": np.ones(3, np.float32)},
+        {"centres": np.ones((0, 3), np.float32)},
+        {"centres": np.ones((255, 1), np.float32)},
+    ],
+)
+def test_centres_of_another_shape_are_named(tmp_path: Path, tensors: dict) -> None:
+    write_run(tmp_path, a_run())
+    save_file(tensors, tmp_path / "classes.safetensors")
+    with pytest.raises(RunError, match=r"classes\.safetensors: expected centres \(C, D\)"):
+        read_run(tmp_path)
