@@ -59,7 +59,7 @@ def stream_pictures(
 
     def read(index: int) -> tuple[Picture, Tensor] | ImageError:
         try:
-            image = read_image(sources[index].path)
+            image = read_image(sources[index].path, name=sources[index].relative)
             return Picture(index, sources[index], image), to_tensor(
                 image, side=side, multiple=multiple
             )
@@ -80,7 +80,8 @@ def stream_pictures(
             index, future = ahead.popleft()
             result = future.result()
             if isinstance(result, ImageError):
-                failed(index, sources[index], str(result))
+                reason = str(result).removeprefix(f"{sources[index].relative}: ")
+                failed(index, sources[index], reason)
                 continue
             picture, tensor = result
             waiting[index] = picture
