@@ -30,6 +30,7 @@ log = logging.getLogger("acseg")
 MOST_DESCRIPTORS = 100_000  # for k-means; of more regions, that many are drawn
 BATCH = 16  # pictures encoded at once
 NONE, BACKGROUND, FOREGROUND = 0, 1, 2  # what a prototype is in a picture
+LAST = ("classes", "restarts")  # settings that nothing in the state depends on
 
 Progress = Callable[[str, int, int, str], None]
 
@@ -63,14 +64,15 @@ def fit_collection(
     RunError
         If RUN holds the state of a call with other settings.
     """
-    sources, failures = find_images(inputs, exclude=[run])
+    sources, failures = find_images(inputs)
     failed = {f.path: f.reason for f in failures}
     if not sources:
-        reasons = "; ".join(f"{path}: {reason}" for path, reason in failed.items())
-        raise DataError(f"no picture to fit on. {reasons}".strip())
+        raise DataError(f"no picture to fit on. {_reasons(failed)}".strip())
     state = run / "state"
     key = _claim(state, model, sources)
     pixels = _cache_pixels(model, sources, state, key, failed, progress)
+    if len(pixels.present()) == 0:
+        raise DataError(f"no picture to fit on. {_reasons(failed)}")
     model.generator_, diary = fit_generator(
         pixels.rows,
         pixels.present(),
@@ -101,12 +103,21 @@ def fit_collection(
     shutil.rmtree(state)
 
 
+def _reasons(failed: dict[str, str]) -> str:
+    """Name the first few pictures that failed, each with its reason."""
+    lines = [f"{path}: {reason}" for path, reason in sorted(failed.items())]
+    more = [f"and {len(lines) - 5} more"] if len(lines) > 5 else []
+    return "; ".join(lines[:5] + more)
+
+
 def _claim(state: Path, model: "ACSeg", sources: Sequence[Source]) -> dict[str, Any]:
     """Say what the state depends on, and refuse a state that depends on something else."""
     side, stride = model.side, model.backbone.stride  # loads the backbone, settles the defaults
     files = [[s.relative, s.path.stat().st_size if s.path.exists() else -1] for s in sources]
     listing = sha256(json.dumps(files).encode()).hexdigest()
     key = {**asdict(model.settings), "side": side, "stride": stride, "files": listing}
+    for name in LAST:
+        del key[name]
     path = state / "claim.json"
     text = json.dumps(key, sort_keys=True)
     if path.exists() and path.read_text(encoding="utf-8") != text:
@@ -129,7 +140,7 @@ def _cache_pixels(
     """Cache a sample of each picture's pixels, of as many pictures as the budget allows."""
     settings, backbone = model.settings, model.backbone
     cells = max(1, model.side // backbone.patch) * (backbone.patch // backbone.stride)
-    sample = min(settings.sample, cells * cells)  # the short side is never below `side`
+    sample = min(settings.sample, cells * cells)
     room = int(settings.cache_gigabytes * 1e9 / (sample * backbone.dim * 2))
     random = np.random.default_rng(settings.seed)
     chosen = np.sort(random.permutation(len(sources))[: max(1, room)])
@@ -147,7 +158,8 @@ def _cache_pixels(
         features = backbone(images).pixels  # (b, N, D)
         for picture, pixels in zip(pictures, features, strict=True):
             draw = np.random.default_rng((settings.seed, picture.index))
-            some = np.sort(draw.permutation(len(pixels))[:sample])
+            # a very long picture is made smaller and may have fewer: then some are drawn again
+            some = np.sort(np.resize(draw.permutation(len(pixels)), sample))
             store.put(row_of[picture.index], pixels[some].cpu().numpy())
         done += len(pictures)
         progress("reading pixels", done, len(chosen), "")
@@ -220,8 +232,12 @@ def _find_classes(
     rows = np.asarray(descriptors.rows[places[:, 0], places[:, 1]], dtype=np.float32)
     curve: list[tuple[int, float]] = []
     if settings.classes == "auto":
-        choice = choose_classes(rows, seed=settings.seed)
-        clusters, curve = choice.classes, list(choice.curve)
+        try:
+            choice = choose_classes(rows, seed=settings.seed)
+            clusters, curve = choice.classes, list(choice.curve)
+        except DataError as error:  # a handful of pictures
+            log.warning("%s; all regions become one class", error)
+            clusters = 1
     else:
         clusters = cluster_count(int(settings.classes), background=settings.background)
     found = fit_clusters(rows, clusters, restarts=settings.restarts, seed=settings.seed)

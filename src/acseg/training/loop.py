@@ -101,9 +101,10 @@ def fit_generator(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(generator.parameters(), 1.0)
         optimiser.step()
+        value = float(loss.detach())
         used = mean_used(pixels, concepts.detach())
-        diary.append({"step": step + 1, "loss": round(float(loss), 6), "concepts": round(used, 3)})
-        progress(step + 1, settings.steps, float(loss), used)
+        diary.append({"step": step + 1, "loss": round(value, 6), "concepts": round(used, 3)})
+        progress(step + 1, settings.steps, value, used)
         done = step + 1 == settings.steps
         if checkpoint is not None and ((step + 1) % CHECKPOINT_STEPS == 0 or done):
             assert state is not None  # noqa: S101 - a checkpoint has a folder
