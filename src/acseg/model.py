@@ -23,9 +23,10 @@ from acseg.classes.regions import Regions, find_regions
 from acseg.concepts.assignment import assign, concept_scores, upsample_assignment
 from acseg.concepts.confidence import concept_confidence
 from acseg.concepts.generator import AdaptiveConceptGenerator
-from acseg.errors import RunError
+from acseg.errors import ImageError, RunError
 from acseg.images.batch import to_tensor
 from acseg.images.read import read_image
+from acseg.images.walk import find_images
 from acseg.run import Run, read_run, write_run
 from acseg.segmentation import Segmentation
 from acseg.settings import Settings
@@ -85,7 +86,7 @@ class ACSeg:
         precision: str = "auto",
         **settings: Any,
     ) -> None:
-        self.settings = Settings(backbone=backbone, classes=classes, **settings)
+        self.settings = Settings(backbone=str(backbone), classes=classes, **settings)
         self.device = device
         self.precision = precision
         self.centres_: NDArray[np.float32] | None = None
@@ -106,11 +107,18 @@ class ACSeg:
         BackboneError
             If the backbone that the RUN names cannot be loaded.
         """
-        found = read_run(BUNDLED if run is None else Path(run))
+        folder = BUNDLED if run is None else Path(run)
+        found = read_run(folder)
         model = cls(device=device, precision=precision)
         model.settings = found.settings
         model.centres_, model.names_ = found.centres, found.names
-        model._take_generator(found)
+        model._take_generator(found, folder / "generator.safetensors")
+        dim = model.backbone.dim
+        if found.centres is not None and found.centres.shape[1] != dim:
+            raise RunError(
+                f"{folder / 'classes.safetensors'} has centres of {found.centres.shape[1]} "
+                f"dimensions, but the backbone {found.settings.backbone!r} has {dim}"
+            )
         return model
 
     def save(self, run: str | Path, *, notes: dict[str, Any] | None = None) -> "ACSeg":
@@ -158,11 +166,17 @@ class ACSeg:
         Parameters
         ----------
         source : path, bytes, PIL image, (H, W[, 3]) array, or a list of these
+            A folder or a glob stands for the list of its pictures, in the order of their names.
 
         Returns
         -------
         Segmentation, or a list of them
             Labels 0..n-1, each picture for itself.
+
+        Raises
+        ------
+        ImageError
+            Naming the first picture that cannot be read; `acseg segment` passes over such.
         """
         return self._over(source, self.segment_batch)
 
@@ -223,6 +237,7 @@ class ACSeg:
     @torch.inference_mode()
     def describe(self, found: Conceptualized, images: Tensor) -> Tensor:
         """Describe the regions of a batch, (R, D) of length 1."""
+        patch = self.backbone.patch
         return describe_regions(
             found.regions,
             kind=self.settings.descriptor,
@@ -230,7 +245,7 @@ class ACSeg:
             concepts=found.concepts,
             images=images.to(found.concepts.device),
             encode=self.backbone,
-            side=self.settings.crop_side,
+            side=max(1, round(self.settings.crop_side / patch)) * patch,
         )
 
     def foreground(self, found: Conceptualized) -> Tensor | None:
@@ -280,14 +295,14 @@ class ACSeg:
             raise RunError("this model has no generator yet; `fit` trains one, `load` brings one")
         return generator
 
-    def _take_generator(self, run: Run) -> None:
+    def _take_generator(self, run: Run, path: Path) -> None:
         prototypes = run.generator.get("prototypes")
         if prototypes is None or prototypes.ndim != 2:
-            raise RunError("generator.safetensors holds no prototypes (k, D)")
+            raise RunError(f"{path} holds no prototypes (k, D)")
         dim = self.backbone.dim
         if prototypes.shape != (run.settings.concepts, dim):
             raise RunError(
-                f"generator.safetensors has prototypes {prototypes.shape}, expected "
+                f"{path} has prototypes {prototypes.shape}, expected "
                 f"{(run.settings.concepts, dim)} for the backbone {run.settings.backbone!r}"
             )
         generator = AdaptiveConceptGenerator(dim, concepts=run.settings.concepts)
@@ -295,7 +310,7 @@ class ACSeg:
             generator.load_state_dict({n: torch.from_numpy(w) for n, w in run.generator.items()})
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:200]
-            raise RunError(f"generator.safetensors does not fit: {reason}") from error
+            raise RunError(f"{path} does not fit: {reason}") from error
         self.generator_ = generator.to(self.backbone.device).eval().requires_grad_(False)
 
     def _draw(self, found: Conceptualized, i: int, picture: np.ndarray) -> tuple[Any, Tensor]:
@@ -304,6 +319,11 @@ class ACSeg:
         return labels.cpu().numpy().astype(np.uint8), kept
 
     def _over(self, source: Any, batch: Any) -> Any:
+        if isinstance(source, str | Path) and not Path(source).is_file():
+            found, failures = find_images([source])
+            if failures:
+                raise ImageError(f"{failures[0].path}: {failures[0].reason}")
+            source = [one.path for one in found]
         several = isinstance(source, list | tuple)
         results = []
         for one in source if several else [source]:
