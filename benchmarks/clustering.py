@@ -2,7 +2,7 @@
 
     python benchmarks/clustering.py                    # bundled model, all sets at hand
     python benchmarks/clustering.py --sets camvid --images 0 --seeds 0 1 2 --json clustering.json
-    python benchmarks/clustering.py --backbone facebook/dino-vits8 --run runs/vits8
+    python benchmarks/clustering.py --run runs/vits8     # a RUN that `acseg fit` wrote
 
 Every method gets the pixels of one image and gives each a label; labels go to the size of the mask
 by nearest neighbour, the same for all. Scores are of protocol P3 (a match inside each image), so
@@ -12,7 +12,6 @@ image: a set gives 32 evenly spaced images unless --images says otherwise (0 = a
 """
 
 import argparse
-import importlib
 import json
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from acseg.evaluation.baselines import BASELINES, NEEDS_IMAGE, NEEDS_K, cluster
 from acseg.evaluation.datasets import DataSet, open_dataset
 from acseg.evaluation.protocols import evaluate_images
 from acseg.images.batch import to_tensor
+from acseg.model import ACSeg
 
 LABELLED = Path(__file__).resolve().parents[2] / "shared" / "labelled"
 
@@ -166,24 +166,17 @@ def table(rows: list[Row]) -> str:
     return "\n".join(parts)
 
 
-def load_generator(run: str | None) -> torch.nn.Module:
-    """Take the concept generator out of a RUN, or out of the bundled model."""
-    acseg: Any = importlib.import_module("acseg")
-    model = acseg.ACSeg.load(run) if run else acseg.ACSeg.load()
-    return model.generator.float().cpu().eval()
-
-
 def main() -> None:
     """Read the settings, measure every method on every set, print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--root", type=Path, default=LABELLED, help="folder of labelled sets")
     parser.add_argument("--sets", nargs="+", help="names of sets (all below the root)")
-    parser.add_argument("--backbone", default="bundled")
-    parser.add_argument("--run", help="RUN whose generator is measured (the bundled one)")
+    parser.add_argument("--run", help="RUN whose backbone and generator are measured (bundled)")
     parser.add_argument("--no-acg", action="store_true", help="measure the baselines alone")
+    parser.add_argument("--backbone", default="bundled", help="with --no-acg: whose pixels")
     parser.add_argument("--methods", nargs="+", default=list(BASELINES), choices=list(BASELINES))
     parser.add_argument("--k", type=int, nargs="+", default=[2, 3, 5, 8])
-    parser.add_argument("--side", type=int, default=320, help="short side of the image (320)")
+    parser.add_argument("--side", type=int, help="short side of the image (that of the RUN)")
     parser.add_argument("--images", type=int, default=32, help="images of each set, 0 = all (32)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=1)
@@ -191,13 +184,18 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
-    generator = None if args.no_acg else load_generator(args.run)
-    backbone = load_backbone(args.backbone, device="cpu")
+    if args.no_acg:
+        generator, backbone = None, load_backbone(args.backbone, device="cpu")
+        side = args.side or 28 * backbone.patch
+    else:
+        model = ACSeg.load(args.run, device="cpu")
+        generator, backbone = model.generator_, model.backbone
+        side = args.side or model.side
     names = args.sets or sorted(p.name for p in args.root.iterdir() if (p / "masks").is_dir())
     rows: list[Row] = []
     for name in names:
         data = open_dataset("folder", args.root / name, "all")
-        scenes = read_scenes(data, backbone, side=args.side, limit=args.images)
+        scenes = read_scenes(data, backbone, side=side, limit=args.images)
         for label, method in methods(args.methods, args.k, generator).items():
             rows += [measure(name, label, method, scenes, seed) for seed in args.seeds]
             print(f"{name}: {label} {100 * rows[-1].miou:.1f}", flush=True)

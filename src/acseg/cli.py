@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         app(args=arguments, standalone_mode=True)
-    except AcsegError as error:
+    except (AcsegError, OSError) as error:  # OSError: a full disk, a folder without permission
         typer.echo(f"acseg: {error}", err=True)
         sys.exit(2)
 
@@ -101,6 +101,10 @@ def fit(
     concepts: Annotated[
         int, typer.Option(help="Most concepts in one picture; 3 to 10. More: finer parts.")
     ] = 5,
+    merge: Annotated[
+        float | None,
+        typer.Option(help="Mean affinity above which two concepts become one; 0.3 to 1 (never)."),
+    ] = None,
     steps: Annotated[int, typer.Option(help="Training steps; 1000 to 10000.")] = 2500,
     batch: Annotated[int, typer.Option(help="Pictures a step; 16 to 64.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Highest rate; 1e-4 to 1e-3.")] = 5e-4,
@@ -132,15 +136,13 @@ def fit(
     from acseg.progress import progress_bar
     from acseg.training.fit import fit_collection
 
-    if overwrite and out.exists():
-        _only_a_run(out)
-        shutil.rmtree(out)
-    if (out / "config.json").exists():
+    if (out / "config.json").exists() and not overwrite:
         raise typer.BadParameter(f"{out} is a finished RUN already; --overwrite starts anew")
     model = ACSeg(
         backbone,
         classes=classes if classes == "auto" else _whole(classes, "--classes"),
         concepts=concepts,
+        merge=merge,
         steps=steps,
         batch=batch,
         learning_rate=learning_rate,
@@ -153,6 +155,10 @@ def fit(
         device=device,
         precision=precision,
     )
+    _ = model.backbone  # what cannot be loaded is said before anything is deleted
+    if overwrite and out.exists():
+        _only_a_run(out)
+        shutil.rmtree(out)
     with progress_bar() as bar:
         fit_collection(model, inputs, out, progress=bar)
     typer.echo(f"{len(model.class_ids)} classes; the RUN is {out}")

@@ -231,8 +231,17 @@ class ACSeg:
         features = self.backbone(images)
         concepts = self._generator()(features.pixels)  # (B, k, D)
         scores = concept_scores(features.pixels, concepts)  # (B, N, k)
+        scores = self._merge(features.pixels, scores)
         regions = find_regions(assign(scores).unflatten(1, features.grid))
         return Conceptualized(features, concepts, scores, regions)
+
+    def _merge(self, pixels: Tensor, scores: Tensor) -> Tensor:
+        """Make one of concepts that are alike, where the settings ask for it."""
+        threshold = self.settings.merge
+        if threshold is None or threshold >= 1:
+            return scores
+        sums, counts = concept_affinity(pixels, assign(scores), scores.shape[2])
+        return merge_scores(scores, merge_concepts(sums, counts, threshold))
 
     @torch.inference_mode()
     def describe(self, found: Conceptualized, images: Tensor) -> Tensor:
@@ -264,10 +273,8 @@ class ACSeg:
     def backbone(self) -> Backbone:
         """The frozen backbone, loaded at first use."""
         if self._backbone is None:
-            if self.settings.side is None and self.settings.backbone == "bundled":
-                made_for = read_run(BUNDLED).settings
-                stride = self.settings.stride or made_for.stride
-                self.settings = replace(self.settings, side=made_for.side, stride=stride)
+            if self.settings.backbone == "bundled":
+                self.settings = settled(self.settings)
             self._backbone = load_backbone(
                 self.settings.backbone,
                 block=self.settings.block,
@@ -331,6 +338,13 @@ class ACSeg:
             image = to_tensor(picture, side=self.side, multiple=self.backbone.patch)
             results += batch([picture], image[None])
         return results if several else results[0]
+
+
+def settled(settings: Settings) -> Settings:
+    """Fill in, for the bundled backbone, what it was measured to need and the user left open."""
+    own = read_run(BUNDLED).settings
+    open_ones = [n for n in ("side", "stride", "merge") if getattr(settings, n) is None]
+    return replace(settings, **{name: getattr(own, name) for name in open_ones})
 
 
 def _by_class(classes: NDArray, sure: NDArray, labels: NDArray) -> dict[int, float]:

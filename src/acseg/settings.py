@@ -27,6 +27,9 @@ class Settings:
         28 patches (224 px for patch 8), or what the bundled model was made for.
     concepts : int
         Prototypes k, the most concepts in one picture; 3 to 10.
+    merge : float or None
+        Mean affinity above which two concepts of a picture become one; 0.3 to 0.9, and 1 for
+        never, as in the paper. None is never, or what the bundled backbone was measured to need.
     steps, batch, learning_rate, warmup, weight_decay
         Of the generator's training (AdamW, linear warm-up, cosine fall); 1,000 to 10,000 steps.
     sample : int
@@ -56,6 +59,7 @@ class Settings:
     stride: int | None = None
     side: int | None = None
     concepts: int = 5
+    merge: float | None = None
     steps: int = 2500
     batch: int = 32
     learning_rate: float = 5e-4

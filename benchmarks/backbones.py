@@ -1,0 +1,197 @@
+"""Measure what backbones are worth: masks, classes and single pixels, on the labelled sets.
+
+    python benchmarks/backbones.py                          # all sets beside the checkout
+    python benchmarks/backbones.py --also runs/dino-vits8   # and any Hugging Face ViT
+    python benchmarks/backbones.py --sets camvid --steps 2500 --seeds 0 1 2 --json backbones.json
+
+Rows: the bundled backbone with the bundled generator, as it ships; then the bundled backbone, a
+ViT of its shape with random weights, hand-made features, and those of --also, each with a
+generator fitted to the set (all images, no labels; CamVid: train). Scores: P3 mIoU and covering of
+the concepts; P1 mIoU of the classes that fit found, as many as the set has (CamVid: fitted on
+train, scored on val); on CamVid also single pixels from train to val, by the nearest neighbour and
+by a linear probe.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from acseg.backbone.load import load_backbone
+from acseg.classes.linear import fit_linear
+from acseg.classes.retrieval import retrieve_classes
+from acseg.evaluation.datasets import DataSet, open_dataset
+from acseg.evaluation.handmade import HandMade
+from acseg.evaluation.protocols import evaluate_collection, evaluate_images
+from acseg.images.batch import to_tensor
+from acseg.model import ACSeg
+
+LABELLED = Path(__file__).resolve().parents[2] / "shared" / "labelled"
+FIGURES = ("P3 mIoU", "P3 covering", "concepts", "P1 mIoU", "1-NN", "linear")
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of one backbone on one set with one seed."""
+
+    dataset: str
+    backbone: str
+    seed: int
+    figures: dict[str, float]
+
+
+def random_vit(like: Any, seed: int) -> Any:
+    """Make a backbone of the same shape as the bundled one, with random weights."""
+    from transformers import ViTModel
+
+    torch.manual_seed(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        ViTModel(like.vit.model.config, add_pooling_layer=False).save_pretrained(folder)
+        return load_backbone(folder, stride=like.stride, device="cpu")
+
+
+def fitted(
+    data: DataSet, backbone: Any, classes: int, args: argparse.Namespace, seed: int
+) -> ACSeg:
+    """Fit a generator and classes to the images of a set."""
+    model = ACSeg(
+        classes=classes,
+        concepts=args.concepts,
+        steps=args.steps,
+        side=args.side,
+        foreground="none",
+        descriptor=args.descriptor,
+        seed=seed,
+        device="cpu",
+    )
+    model._backbone = backbone
+    return model.fit([sample.image_path for sample in data])
+
+
+def score(model: ACSeg, data: DataSet, limit: int) -> dict[str, float]:
+    """Score concepts (P3), and classes (P1) where the model has any."""
+    count = min(limit, len(data)) if limit else len(data)
+    places = np.linspace(0, len(data) - 1, count).round().astype(int).tolist()
+    concepts, classes = [], []
+    for index in places:
+        sample = data[index]
+        image, mask = sample.image(), sample.mask()
+        concepts.append((sample.name, model.segment(image).labels, mask))
+        if model.centres_ is not None:
+            classes.append((sample.name, model.predict(image).labels, mask))
+    per_image = evaluate_images(concepts)
+    found = {
+        "P3 mIoU": per_image.miou,
+        "P3 covering": per_image.covering,
+        "concepts": per_image.mean_clusters,
+    }
+    if classes:
+        found["P1 mIoU"] = evaluate_collection(classes, n_true=len(data.classes)).miou
+    return found
+
+
+def pixels_of(data: DataSet, backbone: Any, side: int, each: int, seed: int) -> tuple[Any, Any]:
+    """Draw labelled pixels of every image: (P, D) and their classes (P,)."""
+    rows, labels = [], []
+    random = np.random.default_rng(seed)
+    for sample in data:
+        image = to_tensor(sample.image(), side=side, multiple=backbone.patch)
+        features = backbone(image[None])
+        height, width = features.grid
+        mask = sample.mask()
+        down = (np.arange(height) + 0.5) * mask.shape[0] / height
+        across = (np.arange(width) + 0.5) * mask.shape[1] / width
+        truth = mask[np.ix_(down.astype(int), across.astype(int))].ravel()
+        known = np.flatnonzero(truth != data.void)
+        some = random.permutation(known)[:each]
+        rows.append(features.pixels[0].cpu().numpy()[some])
+        labels.append(truth[some])
+    return np.concatenate(rows), np.concatenate(labels).astype(np.int64)
+
+
+def single_pixels(
+    train: DataSet, val: DataSet, backbone: Any, side: int, seed: int
+) -> dict[str, float]:
+    """Classify single pixels of val by train: accuracy of 1-NN and of a linear probe."""
+    bank, bank_labels = pixels_of(train, backbone, side, 64, seed)
+    queries, truth = pixels_of(val, backbone, side, 64, seed)
+    nearest, _ = retrieve_classes(queries, bank, bank_labels, neighbours=1)
+    linear, _ = fit_linear(bank, bank_labels).predict(queries)
+    return {"1-NN": float((nearest == truth).mean()), "linear": float((linear == truth).mean())}
+
+
+def table(rows: list[Row]) -> str:
+    """Draw one Markdown table for each set; mean and spread over the seeds."""
+    parts = []
+    for dataset in dict.fromkeys(row.dataset for row in rows):
+        here = [row for row in rows if row.dataset == dataset]
+        names = [n for n in FIGURES if any(n in row.figures for row in here)]
+        parts += [f"### {dataset}", "", "| backbone | " + " | ".join(names) + " |"]
+        parts.append("|---" * (len(names) + 1) + "|")
+        for backbone in dict.fromkeys(row.backbone for row in here):
+            same = [row.figures for row in here if row.backbone == backbone]
+            cells = [_cell([f[n] for f in same if n in f], n) for n in names]
+            parts.append(f"| {backbone} | " + " | ".join(cells) + " |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _cell(values: list[float], name: str) -> str:
+    if not values:
+        return ""
+    scaled = [v if name == "concepts" else 100 * v for v in values]
+    spread = f" +- {np.std(scaled):.1f}" if len(scaled) > 1 else ""
+    return f"{np.mean(scaled):.1f}{spread}"
+
+
+def main() -> None:
+    """Read the settings, measure every backbone on every set, print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--root", type=Path, default=LABELLED, help="folder of labelled sets")
+    parser.add_argument("--sets", nargs="+", help="names of sets (all below the root)")
+    parser.add_argument("--also", nargs="*", default=[], help="names or folders of other ViTs")
+    parser.add_argument("--concepts", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=500, help="of each generator (500)")
+    parser.add_argument("--descriptor", default="crop")
+    parser.add_argument("--images", type=int, default=0, help="scored of each set, 0 = all")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--json", type=Path, help="write every row here, too")
+    args = parser.parse_args()
+
+    shipped = ACSeg.load(device="cpu")
+    args.side = shipped.side
+    makers: dict[str, Callable[[int], Any]] = {
+        "bundled": lambda seed: shipped.backbone,
+        "random ViT": lambda seed: random_vit(shipped.backbone, seed),
+        "hand-made": lambda seed: HandMade(),
+    }
+    for name in args.also:
+        makers[name] = lambda seed, name=name: load_backbone(name, device="cpu")  # type: ignore[misc]
+    rows: list[Row] = []
+    for name in args.sets or sorted(p.name for p in args.root.iterdir() if p.is_dir()):
+        camvid = name == "camvid"
+        whole = None if camvid else open_dataset("folder", args.root / name, "all")
+        train = whole or open_dataset("camvid-11", args.root / name, "train")
+        val = whole or open_dataset("camvid-11", args.root / name, "val")
+        rows.append(Row(name, "bundled, as shipped", 0, score(shipped, val, args.images)))
+        for seed in args.seeds:
+            for label, make in makers.items():
+                backbone = make(seed)
+                model = fitted(train, backbone, len(train.classes), args, seed)
+                figures = score(model, val, args.images)
+                if camvid:
+                    figures |= single_pixels(train, val, backbone, args.side, seed)
+                rows.append(Row(name, label, seed, figures))
+        print(table([row for row in rows if row.dataset == name]), flush=True)
+    if args.json:
+        args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Merging concepts, against plain loops."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from acseg.concepts.merging import ROWS, concept_affinity, merge_concepts, merge_scores
+
+
+def plain_merge(affinity, labels, k, threshold):
+    """Merge the most alike pair while its mean affinity is above the threshold."""
+    groups = {c: {c} for c in range(k) if (labels == c).any()}
+    while len(groups) > 1:
+        best = (-1.0, -1, -1)
+        for c in groups:
+            for d in groups:
+                if c < d:
+                    mine = torch.isin(labels, torch.tensor(sorted(groups[c])))
+                    theirs = torch.isin(labels, torch.tensor(sorted(groups[d])))
+                    mean = float(affinity[mine][:, theirs].mean())
+                    if mean > best[0] + 1e-6:
+                        best = (mean, c, d)
+        if best[0] <= threshold:
+            break
+        groups[best[1]] |= groups.pop(best[2])
+    return {frozenset(g) for g in groups.values()}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 24), st.integers(0, 10_000), st.floats(-0.2, 1.1))
+def test_groups_are_those_of_a_plain_loop(k, n, seed, threshold):
+    torch.manual_seed(seed)
+    pixels = torch.randn(2, n, 4) + torch.randn(2, 1, 4)
+    labels = torch.randint(k, (2, n))
+    group = merge_concepts(*concept_affinity(pixels, labels, k), threshold)
+    for b in range(2):
+        unit = torch.nn.functional.normalize(pixels[b], dim=1)
+        expected = plain_merge((unit @ unit.T).clamp(min=0), labels[b], k, threshold)
+        used = labels[b].unique().tolist()
+        found: dict[int, set[int]] = {}
+        for c in used:
+            found.setdefault(int(group[b, c]), set()).add(c)
+        assert {frozenset(g) for g in found.values()} == expected
+
+
+def test_sums_do_not_depend_on_the_bands():
+    torch.manual_seed(0)
+    pixels, labels = torch.randn(1, ROWS + 37, 8), torch.randint(3, (1, ROWS + 37))
+    sums, counts = concept_affinity(pixels, labels, 3)
+    unit = torch.nn.functional.normalize(pixels[0].double(), dim=1)
+    affinity = (unit @ unit.T).clamp(min=0)
+    for c in range(3):
+        for d in range(3):
+            expected = affinity[labels[0] == c][:, labels[0] == d].sum()
+            torch.testing.assert_close(sums[0, c, d].double(), expected, rtol=1e-4, atol=1e-2)
+    assert counts[0].tolist() == labels[0].bincount(minlength=3).tolist()
+
+
+def test_one_merges_nothing_and_twins_become_one():
+    pixels = torch.tensor([[[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]])
+    labels = torch.tensor([[0, 2, 1]])
+    measured = concept_affinity(pixels, labels, 3)
+    assert merge_concepts(*measured, 1.0).tolist() == [[0, 1, 2]]
+    assert merge_concepts(*measured, 0.5).tolist() == [[0, 1, 0]]
+
+
+def test_a_group_has_the_best_score_of_its_concepts():
+    scores = torch.tensor([[[0.1, 0.5, 0.9], [0.7, 0.2, 0.1]]])
+    merged = merge_scores(scores, torch.tensor([[0, 1, 0]]))
+    torch.testing.assert_close(merged, torch.tensor([[[0.9, 0.5, -2.0], [0.7, 0.2, -2.0]]]))
+
+
+def test_shapes_are_checked():
+    with pytest.raises(ValueError, match=r"expected pixels \(B, N, D\)"):
+        concept_affinity(torch.zeros(1, 3, 2), torch.zeros(1, 4, dtype=torch.long), 2)
+
+
+def test_non_contiguous_and_half_precision():
+    torch.manual_seed(1)
+    pixels = torch.randn(1, 6, 5).transpose(1, 2).bfloat16()
+    labels = torch.tensor([[0, 1, 0, 1, 0]])
+    sums, _ = concept_affinity(pixels, labels, 2)
+    again, _ = concept_affinity(pixels.contiguous().float(), labels, 2)
+    torch.testing.assert_close(sums, again)
