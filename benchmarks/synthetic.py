@@ -31,7 +31,7 @@ from acseg.concepts.modularity import modularity_loss
 
 PIXELS, DIM, CLUSTERS = 144, 64, (2, 6)
 HELD_OUT = 200
-SHARED, UNEQUAL, NOISE = 1.0, 0.5, 0.75  # scales of the mean direction, log sizes, noise
+SHARED, UNEQUAL, NOISE = 1.0, 0.5, 0.5  # scales of the mean direction, log sizes, noise
 BATCH = 32
 REPORT = 250  # steps between lines of progress
 
@@ -147,7 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=2500, help="training steps (2500)")
-    parser.add_argument("--lr", type=float, default=4e-3, help="peak learning rate (4e-3)")
+    parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate (2e-3)")
     parser.add_argument("--concepts", type=int, nargs="+", default=[5, 8], help="k of the ACG")
     parser.add_argument("--kmeans", type=int, nargs="+", default=[3, 5, 8], help="k of k-means")
     parser.add_argument("--threads", type=int, default=1)

@@ -74,9 +74,13 @@ def run_collection(
     Raises
     ------
     DataError
-        If nothing was named that could be a picture.
+        If nothing was named that could be a picture, or OUT cannot be written.
     """
-    sources, failures = find_images(inputs, exclude=[out])
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot write to {out}: {error.strerror}") from error
+    sources, failures = find_images(inputs, exclude=[out / "labels", out / "overlays"])
     if not sources and not failures:
         raise DataError("no picture found in " + ", ".join(map(str, inputs)))
     names = label_name(sources)

@@ -23,6 +23,7 @@ from acseg.classes.regions import Regions, find_regions
 from acseg.concepts.assignment import assign, concept_scores, upsample_assignment
 from acseg.concepts.confidence import concept_confidence
 from acseg.concepts.generator import AdaptiveConceptGenerator
+from acseg.concepts.merging import concept_affinity, merge_concepts, merge_scores
 from acseg.errors import ImageError, RunError
 from acseg.images.batch import to_tensor
 from acseg.images.read import read_image

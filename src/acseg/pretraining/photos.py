@@ -2,12 +2,15 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from acseg.errors import ImageError
+from acseg.images.names import safe_text
 from acseg.images.read import read_image
 
 log = logging.getLogger("acseg")
@@ -24,6 +28,7 @@ SIDE = 128  # photographs are kept squeezed to this square; their true aspect is
 MAP_SIDE = 64  # of the region maps and the figure score
 SEGMENT_SIDE = 112  # short side of the picture that is over-segmented
 LONGEST = 3  # times the short side
+FORMAT = 2  # of the cache; another number where what is kept of a photograph changes
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def prepare(path: str) -> tuple[NDArray, NDArray, float] | str:
     try:
         picture = Image.fromarray(read_image(path))
     except ImageError as error:
-        return str(error)
+        return str(error).removeprefix(f"{safe_text(path)}: ")
     width, height = picture.size
     scale = SEGMENT_SIDE / min(width, height)
     most = LONGEST * SEGMENT_SIDE
@@ -65,7 +70,7 @@ def prepare(path: str) -> tuple[NDArray, NDArray, float] | str:
     score = Image.fromarray((figure(small) * 255).astype(np.uint8))
     maps.append(np.asarray(score.resize(square, Image.Resampling.BILINEAR)))
     pixels = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-    return pixels.transpose(2, 0, 1), np.stack(maps), width / height
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)), np.stack(maps), width / height
 
 
 def load_photos(
@@ -84,7 +89,7 @@ def load_photos(
     cache : Path
         A safetensors file; written whole or not at all, used again for the same paths and sizes.
     workers : int
-        Processes that share the work.
+        Processes that share the work; 1 works in this one.
     progress : callable
         Told (done, of).
 
@@ -94,19 +99,18 @@ def load_photos(
     failures : list of (path, reason)
         The photographs left out.
     """
-    key = sha256(
-        json.dumps([[str(p), p.stat().st_size if p.exists() else -1] for p in paths]).encode()
-    ).hexdigest()
+    sizes = [[str(p), p.stat().st_size if p.exists() else -1] for p in paths]
+    key = sha256(json.dumps([FORMAT, *sizes]).encode()).hexdigest()
     found = _cached(cache, key)
     if found is not None:
         return found
     good: list[tuple[NDArray, NDArray, float]] = []
     failures: list[tuple[str, str]] = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        results = pool.map(prepare, [str(p) for p in paths], chunksize=16)
+    with _mapper(workers) as mapper:
+        results = mapper(prepare, [str(p) for p in paths])
         for i, result in enumerate(results, start=1):
             if isinstance(result, str):
-                failures.append((str(paths[i - 1]), result))
+                failures.append((safe_text(paths[i - 1]), result))
             else:
                 good.append(result)
             progress(i, len(paths))
@@ -116,16 +120,26 @@ def load_photos(
         np.array([g[2] for g in good], dtype=np.float32),
     )
     cache.parent.mkdir(parents=True, exist_ok=True)
-    partial = cache.with_name(cache.name + ".partial")
+    unfinished = cache.with_name(cache.name + ".partial")
     notes = {"key": key, "failures": json.dumps(failures)}
-    arrays: dict[str, NDArray] = {
-        "pixels": photos.pixels,
-        "maps": photos.maps,
+    arrays: dict[str, NDArray] = {  # safetensors writes the memory as it lies, whatever the strides
+        "pixels": np.ascontiguousarray(photos.pixels),
+        "maps": np.ascontiguousarray(photos.maps),
         "aspect": photos.aspect,
     }
-    save_file(arrays, partial, metadata=notes)
-    partial.replace(cache)
+    save_file(arrays, unfinished, metadata=notes)
+    unfinished.replace(cache)
     return photos, failures
+
+
+@contextmanager
+def _mapper(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """Give a map over so many processes, in order; the plain one where one is enough."""
+    if workers <= 1:
+        yield map
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield partial(pool.map, chunksize=16)
 
 
 def _cached(cache: Path, key: str) -> tuple[Photos, list[tuple[str, str]]] | None:

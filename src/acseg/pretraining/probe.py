@@ -39,18 +39,13 @@ def probe_folder(backbone: str, folder: Path, *, side: int = 160, device: str = 
     Raises
     ------
     DataError
-        If the folder holds no pairs.
+        If the folder holds no pairs, or no labelled pixel.
     """
     model = load_backbone(backbone, device=device)
     model = load_backbone(backbone, stride=max(1, model.patch // 2), device=device)
-    sources, _ = find_images([folder / "images"])
-    if not sources:
-        raise DataError(f"{folder / 'images'} holds no picture to probe with")
-    step = max(1, len(sources) // PICTURES)
     scores: dict[int, list[float]] = {k: [] for k in CLUSTERS}
-    for source in sources[::step][:PICTURES]:
-        mask_path = (folder / "masks" / source.relative).with_suffix(".png")
-        image = to_tensor(read_image(source.path), side=side, multiple=model.patch)
+    for picture, mask_path in probe_pairs(folder):
+        image = to_tensor(read_image(picture), side=side, multiple=model.patch)
         features = model(image[None])
         height, width = features.grid
         mask = Image.fromarray(read_labels(mask_path).astype(np.uint8))
@@ -59,4 +54,27 @@ def probe_folder(backbone: str, folder: Path, *, side: int = 160, device: str = 
         for k in CLUSTERS:
             labels = cluster(pixels, "kmeans", k=k).reshape(height, width)
             scores[k].append(matched_iou(confusion(labels, np.asarray(mask))))
-    return float(max(np.mean(values) for values in scores.values()))
+    if np.isnan(scores[CLUSTERS[0]]).all():  # NaN: a picture without a labelled pixel
+        raise DataError(f"{folder / 'masks'} holds no labelled pixel to probe with")
+    return float(max(np.nanmean(values) for values in scores.values()))
+
+
+def probe_pairs(folder: Path) -> list[tuple[Path, Path]]:
+    """Choose the pictures of a probe, each with its mask.
+
+    Raises
+    ------
+    DataError
+        If there is no picture, or one has no mask.
+    """
+    sources, _ = find_images([folder / "images"])
+    if not sources:
+        raise DataError(f"{folder / 'images'} holds no picture to probe with")
+    step = max(1, len(sources) // PICTURES)
+    pairs = []
+    for source in sources[::step][:PICTURES]:
+        mask = (folder / "masks" / source.relative).with_suffix(".png")
+        if not mask.is_file():
+            raise DataError(f"{source.path} has no mask to probe with; expected {mask}")
+        pairs.append((source.path, mask))
+    return pairs

@@ -8,8 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import shortest_path
-from skimage.color import rgb2lab
-from skimage.segmentation import felzenszwalb, slic
+
+from acseg.errors import DataError
+
+try:
+    from skimage.color import rgb2lab
+    from skimage.segmentation import felzenszwalb, slic
+except ImportError as error:
+    raise DataError("pre-training needs scikit-image: pip install 'acseg[pretrain]'") from error
 
 SCALES = (50.0, 200.0, 800.0)  # felzenszwalb's scale: fine, middle, coarse
 MAX_REGIONS = 32  # ids 0..31 a scale, largest first; what is beyond shares the last id

@@ -1,17 +1,18 @@
 """From photographs to a backbone folder: settings, reading, training, probing."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from acseg.backbone.families import family_of
 from acseg.backbone.folders import checkpoint_folder
+from acseg.backbone.load import read_json, read_model
 from acseg.errors import BackboneError, DataError
 from acseg.images.walk import find_images
 from acseg.pretraining.loop import pretrain
 from acseg.pretraining.photos import load_photos
-from acseg.pretraining.probe import probe_folder
+from acseg.pretraining.probe import probe_folder, probe_pairs
 from acseg.pretraining.settings import PretrainSettings, read_settings
 
 Progress = Callable[[str, int, int, str], None]
@@ -62,9 +63,14 @@ def pretrain_collection(
         If no photograph can be read, or settings or probes are wrong.
     BackboneError
         If `start` is no plain ViT.
+    RunError
+        If `out` holds a checkpoint that is broken, of other settings, or of more steps.
     """
     chosen = PretrainSettings(**(read_settings(settings) if settings else {}))
     chosen = replace(chosen, **{k: v for k, v in (changes or {}).items() if v is not None})
+    vit = None if start is None else open_vit(start)
+    for folder in probes:
+        probe_pairs(folder)  # what is wrong with one is said before the long work, not after
     sources, missing = find_images(inputs, exclude=[out])
     photos, unread = load_photos(
         [s.path for s in sources],
@@ -77,7 +83,6 @@ def pretrain_collection(
     if len(photos.aspect) == 0:
         reasons = "; ".join(f"{path}: {reason}" for path, reason in failed)
         raise DataError(f"no photograph could be read. {reasons}".strip())
-    vit = None if start is None else open_vit(start)
 
     def show(step: int, steps: int, losses: dict[str, float]) -> None:
         note = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
@@ -97,19 +102,14 @@ def pretrain_collection(
 
 def open_vit(name: str) -> Any:
     """Open a plain ViT (model_type vit) to continue from, with its weights in float32."""
-    import torch
-    from transformers import ViTModel
-
     folder = checkpoint_folder(name)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if config.get("model_type") != "vit":
+    kind = read_json(folder / "config.json").get("model_type")
+    if kind != "vit":
         raise BackboneError(
             f"pre-training continues from a plain ViT (model_type vit), and {name!r} is of type "
-            f"{config.get('model_type')!r}"
+            f"{kind!r}"
         )
-    return ViTModel.from_pretrained(
-        folder, add_pooling_layer=False, local_files_only=True, dtype=torch.float32
-    )
+    return read_model(folder, name, "vit", family_of("vit", name))
 
 
 def _probe(backbone: Path, folders: Sequence[Path], device: str) -> dict[str, float]:
