@@ -18,7 +18,7 @@ from acseg.backbone.load import load_backbone
 from acseg.classes.clusters import assign_clusters
 from acseg.classes.descriptors import describe_regions
 from acseg.classes.foreground import foreground_scores, split_foreground
-from acseg.classes.ids import class_count, class_ids, paint
+from acseg.classes.ids import BACKGROUND, class_count, class_ids, paint
 from acseg.classes.regions import Regions, find_regions
 from acseg.concepts.assignment import assign, concept_scores, upsample_assignment
 from acseg.concepts.confidence import concept_confidence
@@ -221,6 +221,8 @@ class ACSeg:
             rows = np.searchsorted(prototypes, kept.cpu().numpy())
             classes = ids[mine][rows]
             confidence = _by_class(classes, sure[mine][rows], labels)
+            if foreground is not None:
+                confidence.pop(BACKGROUND, None)  # it has no centre that it could be near
             results.append(
                 Segmentation(paint(labels, classes), picture, "classes", confidence, self.names_)
             )
@@ -315,7 +317,8 @@ class ACSeg:
             )
         generator = AdaptiveConceptGenerator(dim, concepts=run.settings.concepts)
         try:
-            generator.load_state_dict({n: torch.from_numpy(w) for n, w in run.generator.items()})
+            weights = {n: torch.from_numpy(w).float() for n, w in run.generator.items()}
+            generator.load_state_dict(weights)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:200]
             raise RunError(f"{path} does not fit: {reason}") from error
