@@ -24,6 +24,7 @@ import torch
 
 from acseg.backbone.load import load_backbone
 from acseg.concepts.assignment import assign, concept_scores
+from acseg.concepts.merging import concept_affinity, merge_concepts
 from acseg.evaluation.baselines import BASELINES, NEEDS_IMAGE, NEEDS_K, cluster
 from acseg.evaluation.datasets import DataSet, open_dataset
 from acseg.evaluation.protocols import evaluate_images
@@ -75,26 +76,31 @@ def read_scenes(data: DataSet, backbone: Any, *, side: int, limit: int) -> list[
     return scenes
 
 
-def methods(
-    names: list[str], ks: list[int], generator: torch.nn.Module | None
-) -> dict[str, Method]:
+def methods(names: list[str], ks: list[int], model: ACSeg | None) -> dict[str, Method]:
     """Name every method of the table; those with a fixed number of clusters once for each k."""
     found: dict[str, Method] = {}
-    if generator is not None:
-        found["ACG"] = concepts_of(generator)
+    if model is not None:
+        found["ACG"] = concepts_of(model, 1.0)
+        threshold = model.settings.merge
+        if threshold is not None and threshold < 1:
+            found[f"ACG, merged above {threshold}"] = concepts_of(model, threshold)
     for name in names:
         for k in ks if name in NEEDS_K else [None]:
             found[name if k is None else f"{name}, k={k}"] = baseline(name, k)
     return found
 
 
-def concepts_of(generator: torch.nn.Module) -> Method:
-    """Make the concept generator a method."""
+def concepts_of(model: ACSeg, threshold: float) -> Method:
+    """Make the concept generator of a model a method; concepts merge above the threshold."""
 
     def label(scene: Scene, seed: int) -> np.ndarray:
         pixels = torch.from_numpy(scene.pixels)[None]
         with torch.inference_mode():
-            return assign(concept_scores(pixels, generator(pixels)))[0].numpy()
+            labels = assign(concept_scores(pixels, model.generator_(pixels)))  # (1, N)
+            if threshold < 1:
+                measured = concept_affinity(pixels, labels, model.settings.concepts)
+                labels = merge_concepts(*measured, threshold).gather(1, labels)
+        return labels[0].numpy()
 
     return label
 
@@ -185,18 +191,18 @@ def main() -> None:
 
     torch.set_num_threads(args.threads)
     if args.no_acg:
-        generator, backbone = None, load_backbone(args.backbone, device="cpu")
+        model, backbone = None, load_backbone(args.backbone, device="cpu")
         side = args.side or 28 * backbone.patch
     else:
         model = ACSeg.load(args.run, device="cpu")
-        generator, backbone = model.generator_, model.backbone
+        backbone = model.backbone
         side = args.side or model.side
     names = args.sets or sorted(p.name for p in args.root.iterdir() if (p / "masks").is_dir())
     rows: list[Row] = []
     for name in names:
         data = open_dataset("folder", args.root / name, "all")
         scenes = read_scenes(data, backbone, side=side, limit=args.images)
-        for label, method in methods(args.methods, args.k, generator).items():
+        for label, method in methods(args.methods, args.k, model).items():
             rows += [measure(name, label, method, scenes, seed) for seed in args.seeds]
             print(f"{name}: {label} {100 * rows[-1].miou:.1f}", flush=True)
         if args.json:
