@@ -170,7 +170,8 @@ class _Tally:
             pixels = round(segment.area * size)
             sure = segment.confidence or 0.0
             self._pixels[segment.id] = self._pixels.get(segment.id, 0) + pixels
-            self._sure[segment.id] = self._sure.get(segment.id, 0.0) + sure * pixels
+            if segment.confidence is not None:
+                self._sure[segment.id] = self._sure.get(segment.id, 0.0) + sure * pixels
             best = self._best.setdefault(segment.id, [])
             heapq.heappush(best, (sure, path, segment.box))
             if len(best) > EXEMPLARS:
@@ -188,7 +189,7 @@ class _Tally:
                 name=named.get(c),
                 colour=colour(c),
                 share=self._pixels.get(c, 0) / total,
-                confidence=self._sure[c] / self._pixels[c] if self._pixels.get(c) else None,
+                confidence=self._sure[c] / self._pixels[c] if c in self._sure else None,
                 exemplars=tuple(
                     Exemplar(path, box)
                     for _, path, box in sorted(self._best.get(c, []), reverse=True)
