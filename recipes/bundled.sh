@@ -15,6 +15,8 @@ work=$2
 here=$(cd "$(dirname "$0")" && pwd)
 
 acseg pretrain "$photos" -o "$work/stage1" --settings "$here/bundled-stage1.toml"
+mkdir -p "$work/backbone/state" # the regions are found once for both stages
+cp -n "$work/stage1/state/photos.safetensors" "$work/backbone/state/"
 acseg pretrain "$photos" -o "$work/backbone" --settings "$here/bundled-stage2.toml" \
   --from "$work/stage1"
 # One photograph in nine is enough for the generator, which has seen each of them many times then.
