@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,15 +128,32 @@ def plain_classes(model: ACSeg, picture: np.ndarray) -> np.ndarray:
     return np.vectorize(classes.__getitem__)(prototypes)
 
 
+@pytest.mark.parametrize("merge", [None, 0.5])
 @pytest.mark.parametrize("seed", range(6))
 def test_each_region_gets_the_class_of_its_own_prototype(
-    model: ACSeg, photograph: Photograph, seed: int
+    tiny_run: Path, photograph: Photograph, seed: int, merge: float | None
 ) -> None:
+    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model.settings = replace(model.settings, merge=merge)
     picture = photograph(seed, (41, 56))
     result = model.predict(picture)
     assert result.kind == "classes"
     agree = result.labels == plain_classes(model, picture)
     assert agree.mean() > 0.995  # pixels that lie on a tie apart
+
+
+def test_merging_leaves_fewer_concepts_and_1_leaves_all(
+    tiny_run: Path, photograph: Photograph
+) -> None:
+    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    pictures = [photograph(seed) for seed in range(6)]
+    counts = []
+    for merge in (None, 1.0, 0.5, 0.0):
+        model.settings = replace(model.settings, merge=merge)
+        counts.append([len(result.segments) for result in model.segment(pictures)])
+    assert counts[0] == counts[1]
+    assert sum(counts[0]) > sum(counts[2]) >= sum(counts[3])
+    assert min(counts[3]) == 1
 
 
 def test_a_batch_gives_what_its_pictures_give_alone(model: ACSeg, photograph: Photograph) -> None:

@@ -66,8 +66,8 @@ def test_a_count_that_is_no_whole_number_in_range_is_named(name: str, value: obj
         Settings(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["learning_rate", "weight_decay", "cache_gigabytes"])
-@pytest.mark.parametrize("value", [-1e-9, math.nan, math.inf, "0.1", None, False])
+@pytest.mark.parametrize("name", ["learning_rate", "weight_decay", "cache_gigabytes", "merge"])
+@pytest.mark.parametrize("value", [-1e-9, math.nan, math.inf, "0.1", False])
 def test_a_rate_that_is_no_number_from_0_is_named(name: str, value: object) -> None:
     with pytest.raises(RunError, match=f"^{name} must be a number"):
         Settings(**{name: value})
@@ -89,6 +89,7 @@ def test_a_rate_that_is_no_number_from_0_is_named(name: str, value: object) -> N
         ({"classes": True, "foreground": "none"}, "classes"),
         ({"classes": "many"}, "'many'"),
         ({"backbone": ""}, "backbone"),
+        ({"learning_rate": None}, "learning_rate"),
         ({"backbone": None}, "backbone"),
         ({"self_affinity": "no"}, "self_affinity"),
     ],

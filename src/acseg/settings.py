@@ -86,6 +86,8 @@ class Settings:
                 raise RunError(f"{name} must be a whole number, {least} to {most}, not {value!r}")
         for name in REAL:
             value = getattr(self, name)
+            if value is None and name in UNSET:
+                continue
             if type(value) not in (int, float) or not 0 <= value < math.inf:
                 raise RunError(f"{name} must be a number of at least 0, not {value!r}")
         if not isinstance(self.self_affinity, bool):
@@ -121,8 +123,8 @@ WHOLE = {  # least and most
     "restarts": (1, MANY),
     "seed": (0, 2**32 - 1),
 }
-UNSET = ("side", "stride", "block")  # may be None
-REAL = ("learning_rate", "weight_decay", "cache_gigabytes")
+UNSET = ("side", "stride", "block", "merge")  # may be None
+REAL = ("merge", "learning_rate", "weight_decay", "cache_gigabytes")
 
 
 def settings_to_json(settings: Settings) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from acseg.images.batch import like_shaped, to_tensor
 from acseg.images.read import read_image
 from acseg.images.walk import Source
 
+WAITING = 2  # batches of pictures that wait for others of their shape, each at its full size
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -33,7 +35,7 @@ def stream_pictures(
     only: Sequence[int] | None = None,
     workers: int = 2,
 ) -> Iterator[tuple[list[Picture], Tensor]]:
-    """Read pictures and hand them out in batches of one shape, never more than a few at once.
+    """Read pictures and hand them out in batches of one shape, few batches in memory at once.
 
     Parameters
     ----------
@@ -89,5 +91,5 @@ def stream_pictures(
             yield tensor
 
     with ThreadPoolExecutor(workers) as pool:
-        for numbers, stacked in like_shaped(tensors(pool), batch):
+        for numbers, stacked in like_shaped(tensors(pool), batch, waiting=WAITING):
             yield [waiting.pop(order[n]) for n in numbers], stacked
