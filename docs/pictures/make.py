@@ -1,7 +1,7 @@
-"""Draw the contact sheets of the README and of the model card.
+"""Draw the contact sheets of the README and of the model card with the bundled model.
 
-python docs/pictures/make.py                        # demo.jpg, of the sample photographs
-python docs/pictures/make.py --card PHOTOS          # card.jpg, thirty of the training photographs
+Without arguments it writes demo.jpg, of the sample photographs; with ``--card PHOTOS`` it writes
+card.jpg, thirty of the photographs that the model was trained on.
 """
 
 import argparse
