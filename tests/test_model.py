@@ -11,9 +11,12 @@ from safetensors.numpy import load_file, save_file
 
 from acseg import ACSeg, Segmentation
 from acseg.classes.clusters import assign_clusters
+from acseg.classes.regions import find_regions
 from acseg.concepts.assignment import assign
+from acseg.concepts.confidence import concept_confidence
 from acseg.errors import BackboneError, ImageError, RunError
 from acseg.images.batch import to_tensor
+from acseg.model import Conceptualized
 from acseg.run import read_run, write_run
 from acseg.settings import DESCRIPTORS, Settings
 
@@ -126,6 +129,36 @@ def plain_classes(model: ACSeg, picture: np.ndarray) -> np.ndarray:
     maps[[p for p in range(len(maps)) if p not in classes]] = -np.inf
     prototypes = maps.argmax(0).numpy()
     return np.vectorize(classes.__getitem__)(prototypes)
+
+
+def test_a_concept_that_is_not_drawn_leaves_the_others_their_own(
+    tiny_run: Path, photograph: Photograph
+) -> None:
+    """The first concept owns one pixel of a grid finer than the picture, and is not drawn."""
+    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model.settings = replace(model.settings, side=160)
+    conceptualize = model.conceptualize
+
+    def made(images: torch.Tensor) -> Conceptualized:
+        found = conceptualize(images)
+        h, w = found.features.grid
+        scores = torch.full((1, h, w, 4), -0.5)
+        scores[:, :, : w // 2, 1], scores[:, :, w // 2 :, 3] = 0.5, 0.75
+        scores[:, 4, 4, 0] = 0.625  # between the places 2.8 and 5.1 that are looked at
+        regions = find_regions(scores.argmax(3))
+        return Conceptualized(found.features, found.concepts, scores.flatten(1, 2), regions)
+
+    model.conceptualize = made  # type: ignore[method-assign]
+    for seed in range(6):
+        picture = photograph(seed, (9, 9))
+        first, second = model.segment(picture).segments  # prototypes 1 and 3
+        found = made(to_tensor(picture, side=160, multiple=8)[None])
+        assert found.regions.label.tolist() == [0, 1, 3]
+        sure = concept_confidence(found.scores[0])
+        assert (first.confidence, second.confidence) == pytest.approx(
+            (float(sure[1]), float(sure[3])), abs=1e-4
+        )
+        np.testing.assert_array_equal(model.predict(picture).labels, plain_classes(model, picture))
 
 
 @pytest.mark.parametrize("merge", [None, 0.5])
@@ -301,3 +334,26 @@ def test_fit_returns_the_model_and_takes_paths_and_lists(
         model = ACSeg(**settings)
         assert model.fit(inputs) is model
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+
+
+def test_the_bundled_backbone_brings_the_settings_it_was_made_for(
+    tiny_backbone: Path,
+    tiny_settings: dict[str, Any],
+    tiny_run: Path,
+    photos: Photos,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made_for = replace(read_run(tiny_run).settings, backbone="bundled", merge=0.75)
+    bundled = read_run(tiny_run)
+    write_run(tmp_path / "bundled", type(bundled)(made_for, bundled.generator, None, {}))
+    monkeypatch.setattr("acseg.model.BUNDLED", tmp_path / "bundled")
+    monkeypatch.setattr("acseg.backbone.folders.bundled_folder", lambda: tiny_backbone)
+    folder = photos(tmp_path / "photos", ["a.png", "b.png"])
+    short = tiny_settings | {"backbone": "bundled", "steps": 1, "classes": 2, "side": None}
+    ACSeg(**short).fit(folder, run=tmp_path / "run")
+    settings = read_run(tmp_path / "run").settings
+    assert (settings.backbone, settings.side, settings.merge) == ("bundled", 40, 0.75)
+    own = ACSeg(**short | {"side": 48, "merge": 1.0}).fit(folder).settings
+    assert (own.side, own.merge) == (48, 1.0)
+    assert ACSeg.load(device="cpu").segment(folder / "a.png").kind == "concepts"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from acseg import ACSeg
+from acseg.classes.clusters import fit_clusters
 from acseg.errors import DataError, RunError
 from acseg.run import read_run
 from acseg.training import fit as fit_module
@@ -241,6 +242,24 @@ def test_pictures_beyond_the_cache_are_described_all_the_same(
     assert last["reading pixels"] == 3
     assert last["describing regions"] == 6
     assert "3 of 6 pictures fit the cache" in caplog.text
+
+
+def test_of_very_many_regions_a_part_makes_the_classes(
+    tmp_path: Path,
+    photos: Photos,
+    tiny_settings: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[int] = []
+
+    def note(rows: np.ndarray, clusters: int, **more: int) -> Any:
+        seen.append(len(rows))
+        return fit_clusters(rows, clusters, **more)
+
+    monkeypatch.setattr(fit_module, "MOST_DESCRIPTORS", 4)
+    monkeypatch.setattr(fit_module, "fit_clusters", note)
+    ACSeg(**tiny_settings).fit(photos(tmp_path, NAMES))
+    assert seen == [4]
 
 
 @pytest.mark.parametrize("sample", [8, 400])
