@@ -1,6 +1,7 @@
 """Measure what backbones are worth: masks, classes and single pixels, on the labelled sets.
 
     python benchmarks/backbones.py                          # all sets beside the checkout
+    python benchmarks/backbones.py --shipped                # minutes: the bundled model as it is
     python benchmarks/backbones.py --also runs/dino-vits8   # and any Hugging Face ViT
     python benchmarks/backbones.py --sets camvid --steps 2500 --seeds 0 1 2 --json backbones.json
 
@@ -156,6 +157,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=LABELLED, help="folder of labelled sets")
     parser.add_argument("--sets", nargs="+", help="names of sets (all below the root)")
     parser.add_argument("--also", nargs="*", default=[], help="names or folders of other ViTs")
+    parser.add_argument("--shipped", action="store_true", help="the bundled model alone, no fits")
     parser.add_argument("--concepts", type=int, default=5)
     parser.add_argument("--steps", type=int, default=500, help="of each generator (500)")
     parser.add_argument("--descriptor", default="crop")
@@ -180,7 +182,7 @@ def main() -> None:
         train = whole or open_dataset("camvid-11", args.root / name, "train")
         val = whole or open_dataset("camvid-11", args.root / name, "val")
         rows.append(Row(name, "bundled, as shipped", 0, score(shipped, val, args.images)))
-        for seed in args.seeds:
+        for seed in [] if args.shipped else args.seeds:
             for label, make in makers.items():
                 backbone = make(seed)
                 model = fitted(train, backbone, len(train.classes), args, seed)

@@ -19,9 +19,9 @@ mkdir -p "$work/backbone/state" # the regions are found once for both stages
 cp -n "$work/stage1/state/photos.safetensors" "$work/backbone/state/"
 acseg pretrain "$photos" -o "$work/backbone" --settings "$here/bundled-stage2.toml" \
   --from "$work/stage1"
-# One photograph in nine is enough for the generator, which has seen each of them many times then.
-mapfile -t some < <(find "$photos" -type f -name '*.jpg' | sort | awk 'NR % 9 == 0')
+# One photograph in twelve is enough for the generator, which has seen each of them many times then.
+mapfile -t some < <(find "$photos" -type f -name '*.jpg' | sort | awk 'NR % 12 == 0')
 [ -f "$work/run/config.json" ] || acseg fit "${some[@]}" -o "$work/run" \
   --backbone "$work/backbone" --side 112 --stride 4 --concepts 8 \
-  --learning-rate 1e-3 --descriptor mean-token
+  --steps 1500 --learning-rate 1e-3 --descriptor mean-token
 python "$here/bundle.py" "$work/backbone" "$work/run"
