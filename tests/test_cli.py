@@ -74,7 +74,7 @@ COMMANDS = ["demo", "segment", "fit", "predict", "evaluate", "backbones", "repor
 def test_every_command_has_help_with_an_example(acseg: Acseg, command: str) -> None:
     done = acseg(command, "--help")
     assert done.status == 0
-    assert f"Example:  acseg {command}" in done.out
+    assert f"  acseg {command}" in done.out
     short = acseg(command, "-h")
     assert short.out == done.out
 
@@ -151,7 +151,10 @@ def test_only_failures_have_status_1_too(acseg: Acseg, tiny_run: Path, tmp_path:
         (["evaluate", "--labels", "none", "--masks", "photos"], "acseg: none: no such folder"),
         (["evaluate", "--labels", "x", "--masks", "y", "--protocol", "P9"], "'P9' is unknown"),
         (["evaluate", "--labels", "x", "--masks", "y", "--match", "z"], "'z'"),
-        (["evaluate", "--labels", "x"], "Missing option"),
+        (["evaluate", "--labels", "x"], "takes --labels and --masks, or RUN"),
+        (["evaluate", "none", "--dataset", "folder"], "takes --labels and --masks, or RUN"),
+        (["evaluate", "none", "--dataset", "x", "--root", "photos"], "data set 'x' is unknown"),
+        (["data", "check", "x", "--root", "photos"], "data set 'x' is unknown"),
         (["nonsense"], "No such command"),
         ([], ""),
     ],
@@ -394,3 +397,31 @@ def test_the_bundled_model_segments_a_photograph(acseg: Acseg, tmp_path: Path) -
         assert len(np.unique(np.asarray(labels))) >= 2
     card = acseg("backbones").out
     assert "missing in this installation" not in card
+
+
+def test_evaluate_scores_a_run_on_a_data_set(
+    acseg: Acseg, tiny_run: Path, photos: Photos, tmp_path: Path
+) -> None:
+    data = photos(tmp_path / "set" / "images", ["a.png", "b.png"])
+    for picture in data.glob("*.png"):
+        width, height = Image.open(picture).size
+        mask = np.zeros((height, width), np.uint8)
+        mask[:, width // 2 :] = 1
+        (tmp_path / "set" / "masks").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(tmp_path / "set" / "masks" / picture.name)
+    given = ("evaluate", tiny_run, "--dataset", "folder", "--root", tmp_path / "set")
+    more = ("--split", "all", "--device", "cpu", "--json")
+    for protocol in ("collection", "image"):
+        done = acseg(*given, *more, "--protocol", protocol)
+        assert done.status == 0, done.err
+        scores = json.loads(done.out)
+        assert protocol in json.dumps(scores)
+        assert 0 < scores["miou"] <= 1
+
+
+def test_data_check_says_what_is_missing(acseg: Acseg, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    done = acseg("data", "check", "camvid-11", "--root", tmp_path)
+    assert done.status == 1
+    assert "it comes from" in done.out
+    assert json.loads(acseg("data", "check", "voc", "--root", tmp_path, "--json").out)
