@@ -300,3 +300,11 @@ def test_the_written_config_names_the_model_and_not_how_it_was_trained(tmp_path:
     assert config["model_type"] == "vit"
     assert config["hidden_size"] == 16
     assert "eager" not in text
+
+
+def test_the_folder_names_no_path_of_the_machine(tmp_path: Path) -> None:
+    vit = new_vit(32, 1, 2, 8, 32)
+    vit.config._name_or_path = str(tmp_path / "start")
+    write_backbone(vit, tmp_path / "out")
+    for file in (tmp_path / "out").glob("*.json"):
+        assert str(tmp_path) not in file.read_text()

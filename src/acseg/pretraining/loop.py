@@ -210,6 +210,7 @@ def write_backbone(vit: Any, out: Path) -> None:
 
     weights = {name: value.half().contiguous().cpu() for name, value in vit.state_dict().items()}
     config = {**vit.config.to_dict(), "architectures": ["ViTModel"], "dtype": "float16"}
+    config.pop("_name_or_path", None)  # of this machine alone
     preprocessor = {
         "image_processor_type": "ViTImageProcessor",
         "do_normalize": True,
