@@ -383,7 +383,7 @@ def test_demo_segments_the_samples(
     monkeypatch.setattr("acseg.demo.sample_photographs", lambda: [folder / "a.png"])
     done = acseg("demo", "-o", tmp_path / "demo")
     assert done.status == 0
-    assert done.out.startswith("1 pictures, ")
+    assert done.out.startswith("1 picture, ")
     assert (tmp_path / "demo" / "index.html").is_file()
 
 

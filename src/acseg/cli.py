@@ -89,7 +89,7 @@ def _segment(
     model = ACSeg.load(run, device=device, precision=precision)
     with progress_bar() as bar:
         outcome = run_collection(model, inputs, out, title=title, progress=bar)
-    _tell(outcome, f"{outcome.written} pictures, {outcome.concepts:.1f} concepts each")
+    _tell(outcome, f"{_count(outcome.written, 'picture')}, {outcome.concepts:.1f} concepts each")
 
 
 @app.command(epilog="Example:  acseg fit photos/ -o run/ --classes 8")
@@ -188,7 +188,7 @@ def predict(
         raise RunError(f"{run} holds a generator but no classes; `acseg fit` finds them")
     with progress_bar() as bar:
         outcome = run_collection(model, inputs, out, kind="classes", title="Classes", progress=bar)
-    _tell(outcome, f"{outcome.written} pictures, {len(model.class_ids)} classes")
+    _tell(outcome, f"{_count(outcome.written, 'picture')}, {len(model.class_ids)} classes")
 
 
 @app.command(
@@ -349,6 +349,10 @@ def pretrain(
         )
     typer.echo(f"the backbone is {out}; use it with --backbone {out}")
     _name_failed(failed)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _tell(outcome: "Outcome", what: str) -> None:

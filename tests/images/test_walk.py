@@ -112,6 +112,11 @@ def test_excluded_folders_are_not_walked(tmp_path: Path) -> None:
     touch(tmp_path / "a.jpg", tmp_path / "out/labels/a.png")
     sources, _ = find_images([tmp_path], exclude=[tmp_path / "out"])
     assert names(sources) == ["a.jpg"]
+    for pattern in ("**/*", "out/*/*.png", "*"):
+        sources, _ = find_images(
+            [tmp_path / "a.jpg", tmp_path / pattern], exclude=[tmp_path / "out"]
+        )
+        assert names(sources) == ["a.jpg"]
 
 
 def test_names_that_are_no_text_do_not_crash(tmp_path: Path) -> None:
