@@ -123,15 +123,17 @@ def _match(pattern: Path, shut: set[str], failures: list[Failure]) -> Iterator[t
     root = Path(*plain) if plain else Path()
     for match in sorted(glob.glob(str(pattern), recursive=True)):
         path = Path(match)
+        if _below(path, shut):
+            continue
         if path.is_dir():
             for file, _ in _walk(path, shut, failures):
                 yield file, safe_text(file.relative_to(_absolute(root)).as_posix())
-        elif _is_picture(path) and not _below(path, shut):
+        elif _is_picture(path):
             yield _absolute(path), safe_text(path.relative_to(root).as_posix())
 
 
 def _below(path: Path, shut: set[str]) -> bool:
-    """Whether a file lies in one of these folders, at any depth."""
+    """Whether a file or folder lies in one of these folders, at any depth."""
     return not shut.isdisjoint(map(str, Path(os.path.realpath(path)).parents))
 
 
