@@ -28,7 +28,7 @@ from acseg.errors import ImageError, RunError
 from acseg.images.batch import to_tensor
 from acseg.images.read import read_image
 from acseg.images.walk import find_images
-from acseg.run import Run, read_run, write_run
+from acseg.run import Run, read_config, read_run, write_run
 from acseg.segmentation import Segmentation
 from acseg.settings import Settings
 
@@ -346,7 +346,7 @@ class ACSeg:
 
 def settled(settings: Settings) -> Settings:
     """Fill in, for the bundled backbone, what it was measured to need and the user left open."""
-    own = read_run(BUNDLED).settings
+    own, _ = read_config(BUNDLED)
     open_ones = [n for n in ("side", "stride", "merge") if getattr(settings, n) is None]
     return replace(settings, **{name: getattr(own, name) for name in open_ones})
 

@@ -67,13 +67,13 @@ def write_run(folder: Path, run: Run, *, notes: dict[str, Any] | None = None) ->
     write_atomic(folder / "config.json", json.dumps(config, indent=1, ensure_ascii=False) + "\n")
 
 
-def read_run(folder: Path) -> Run:
-    """Read a RUN.
+def read_config(folder: Path) -> tuple[Settings, dict[int, str]]:
+    """Read the settings and the names of a RUN, and none of its weights.
 
     Raises
     ------
     RunError
-        Naming the file, if something is missing, broken, of another format, or does not fit.
+        Naming the file, if it is missing, broken or of another format.
     """
     path = folder / "config.json"
     try:
@@ -91,6 +91,18 @@ def read_run(folder: Path) -> Run:
             "fit again with this version, or use the version that wrote it"
         )
     settings = settings_from_json(config.get("settings"), str(path))
+    return settings, _names(config.get("names", {}), path)
+
+
+def read_run(folder: Path) -> Run:
+    """Read a RUN.
+
+    Raises
+    ------
+    RunError
+        Naming the file, if something is missing, broken, of another format, or does not fit.
+    """
+    settings, names = read_config(folder)
     generator = _tensors(folder / "generator.safetensors")
     centres = None
     if (folder / "classes.safetensors").exists():
@@ -100,7 +112,7 @@ def read_run(folder: Path) -> Run:
                 f"{folder / 'classes.safetensors'}: expected centres (C, D) of 1 to 254 classes"
             )
         centres = centres.astype(np.float32)
-    return Run(settings, generator, centres, _names(config.get("names", {}), path))
+    return Run(settings, generator, centres, names)
 
 
 def _names(found: Any, path: Path) -> dict[int, str]:

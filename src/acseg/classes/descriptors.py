@@ -22,8 +22,7 @@ from torch.nn import functional
 
 from acseg.classes.crops import crop_masks, crop_regions
 from acseg.classes.regions import Regions, scale_boxes
-
-KINDS = ("crop", "crop-inside", "masked-crop", "mean-token", "concept-vector")
+from acseg.settings import DESCRIPTORS as KINDS
 
 
 class Encoded(Protocol):

@@ -21,6 +21,7 @@ from acseg.pretraining.regions import MAX_REGIONS
 from acseg.pretraining.settings import PretrainSettings
 from acseg.pretraining.views import View, random_view
 from acseg.training.checkpoint import load_checkpoint, save_checkpoint
+from acseg.training.diary import read_diary, write_diary
 
 log = logging.getLogger("acseg")
 
@@ -104,7 +105,7 @@ def pretrain(
             f"{checkpoint} has taken {first} steps already, and {s.steps} are asked for; "
             "ask for more, or for another output folder"
         )
-    diary = _diary_until(out / "pretraining.jsonl", first)
+    diary = read_diary(out / "pretraining.jsonl", first)
     pixels, maps = (
         torch.from_numpy(photos.pixels).to(where),
         torch.from_numpy(photos.maps).to(where),
@@ -138,12 +139,12 @@ def pretrain(
         if (step + 1) % save_every == 0 or step + 1 == s.steps:
             write_backbone(teacher.vit, out)
             write_atomic(out / "pretraining.json", json.dumps(kept, indent=1) + "\n")
-            _write_diary(out / "pretraining.jsonl", diary)
+            write_diary(out / "pretraining.jsonl", diary)
             # Last of these: a call killed before it takes these steps again, and writes all.
             save_checkpoint(checkpoint, step + 1, networks, optimiser, kept)
             if probe is not None:
                 diary[-1]["probe"] = probe(out)
-                _write_diary(out / "pretraining.jsonl", diary)
+                write_diary(out / "pretraining.jsonl", diary)
     return out
 
 
@@ -224,16 +225,3 @@ def write_backbone(vit: Any, out: Path) -> None:
     write_atomic(out / "model.safetensors", to_bytes(weights, metadata={"format": "pt"}))
     write_atomic(out / "config.json", json.dumps(config, indent=1, sort_keys=True) + "\n")
     write_atomic(out / "preprocessor_config.json", json.dumps(preprocessor, indent=1) + "\n")
-
-
-def _write_diary(path: Path, diary: list[dict[str, Any]]) -> None:
-    """Write one line of JSON a step."""
-    write_atomic(path, "".join(json.dumps(line) + "\n" for line in diary))
-
-
-def _diary_until(path: Path, step: int) -> list[dict[str, Any]]:
-    """Read the diary of an earlier call up to its checkpoint."""
-    if step == 0 or not path.exists():
-        return []
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line["step"] <= step]

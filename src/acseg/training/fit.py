@@ -19,6 +19,7 @@ from acseg.errors import DataError, RunError
 from acseg.images.stream import stream_pictures
 from acseg.images.walk import Source, find_images
 from acseg.images.write import write_atomic
+from acseg.training.diary import write_diary
 from acseg.training.loop import fit_generator
 from acseg.training.store import Store
 
@@ -95,7 +96,7 @@ def fit_collection(
     }
     lines = [json.dumps({"path": p, "error": r}, ensure_ascii=False) for p, r in model.failed_]
     write_atomic(run / "failed.jsonl", "".join(line + "\n" for line in lines))
-    write_atomic(run / "training.jsonl", "".join(json.dumps(d) + "\n" for d in diary))
+    write_diary(run / "training.jsonl", diary)
     table = {"criterion": "held-out confidence of the clusters", "curve": curve}
     write_atomic(run / "classes.json", json.dumps(table, indent=1) + "\n")
     model.save(run, notes=notes)

@@ -1,6 +1,5 @@
 """The loop that fits the generator to the cached features of a collection (ACSeg, CVPR 2023)."""
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +13,9 @@ from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.generator import AdaptiveConceptGenerator
 from acseg.concepts.modularity import modularity_loss
 from acseg.errors import DataError
-from acseg.images.write import write_atomic
 from acseg.settings import Settings
 from acseg.training.checkpoint import load_checkpoint, save_checkpoint
+from acseg.training.diary import read_diary, write_diary
 
 Progress = Callable[[int, int, float, float], None]
 
@@ -90,7 +89,7 @@ def fit_generator(
     kept["pictures"] = len(usable)
     networks = {"generator": generator}
     first = 0 if checkpoint is None else load_checkpoint(checkpoint, networks, optimiser, kept)
-    diary = _diary(state, first)
+    diary = [] if state is None else read_diary(state / "training.jsonl", first)
     for step in range(first, settings.steps):
         pixels = _draw(features, usable, settings, step).to(device)  # (b, n, D)
         for group in optimiser.param_groups:
@@ -108,8 +107,7 @@ def fit_generator(
         done = step + 1 == settings.steps
         if checkpoint is not None and ((step + 1) % CHECKPOINT_STEPS == 0 or done):
             assert state is not None  # noqa: S101 - a checkpoint has a folder
-            lines = "".join(json.dumps(line) + "\n" for line in diary)
-            write_atomic(state / "training.jsonl", lines)
+            write_diary(state / "training.jsonl", diary)
             save_checkpoint(checkpoint, step + 1, networks, optimiser, kept)
     return generator.eval().requires_grad_(False), diary
 
@@ -133,11 +131,3 @@ def _draw(
         order = random.random(pixels.shape[:2]).argsort(axis=1)[:, : settings.sample]
         pixels = np.take_along_axis(pixels, order[..., None], axis=1)
     return torch.from_numpy(pixels)
-
-
-def _diary(state: Path | None, first: int) -> list[dict[str, float]]:
-    """Read the diary of a killed call up to its checkpoint."""
-    if state is None or first == 0:
-        return []
-    lines = (state / "training.jsonl").read_text(encoding="utf-8").splitlines()
-    return [line for line in map(json.loads, lines) if line["step"] <= first]
