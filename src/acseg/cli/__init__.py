@@ -1,0 +1,42 @@
+"""The command line: parses, calls the model, prints. Nothing heavy is imported before it runs."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from acseg.cli.options import app
+from acseg.errors import AcsegError
+
+# isort: off
+# Importing a module registers its commands; help lists them in this order.
+from acseg.cli import segment  # noqa: F401
+from acseg.cli import fit  # noqa: F401
+from acseg.cli import predict  # noqa: F401
+from acseg.cli import report  # noqa: F401
+from acseg.cli import evaluate  # noqa: F401
+from acseg.cli import backbones  # noqa: F401
+from acseg.cli import pretrain  # noqa: F401
+# isort: on
+
+__all__ = ["app", "main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exit 0 all done, 1 some inputs failed, 2 wrong usage."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        app(args=arguments, standalone_mode=True)
+    except (AcsegError, OSError) as error:  # OSError: a full disk, a folder without permission
+        typer.echo(f"acseg: {error}", err=True)
+        sys.exit(2)
+
+
+@app.callback()
+def setup(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is chosen.")] = False,
+) -> None:
+    """Set up the log."""
+    logging.getLogger("acseg").setLevel(logging.INFO if verbose else logging.WARNING)

@@ -1,0 +1,102 @@
+"""acseg fit."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acseg.cli.options import Device, Inputs, Precision, app
+from acseg.cli.say import name_failed
+
+
+@app.command(epilog="Example:  acseg fit photos/ -o run/ --classes 8")
+def fit(
+    inputs: Inputs,
+    out: Annotated[Path, typer.Option("-o", "--out", help="RUN folder to write.")],
+    backbone: Annotated[
+        str, typer.Option(help="bundled, a folder, or a Hugging Face name (see backbones).")
+    ] = "bundled",
+    classes: Annotated[
+        str, typer.Option(help="Classes, background included: auto, or 2 to 254; try 5 to 30.")
+    ] = "auto",
+    concepts: Annotated[
+        int, typer.Option(help="Most concepts in one picture; 3 to 10. More: finer parts.")
+    ] = 5,
+    merge: Annotated[
+        float | None,
+        typer.Option(help="Mean affinity above which two concepts become one; 0.3 to 1 (never)."),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Training steps; 1000 to 10000.")] = 2500,
+    batch: Annotated[int, typer.Option(help="Pictures a step; 16 to 64.")] = 32,
+    learning_rate: Annotated[float, typer.Option(help="Highest rate; 1e-4 to 1e-3.")] = 5e-4,
+    side: Annotated[
+        int | None, typer.Option(help="Short side in px for the backbone; 160 to 640. More: finer.")
+    ] = None,
+    stride: Annotated[
+        int | None, typer.Option(help="Step between patches, a divisor of the patch. Less: finer.")
+    ] = None,
+    block: Annotated[
+        int | None, typer.Option(help="Block whose tokens are the pixels. Default: the family's.")
+    ] = None,
+    foreground: Annotated[
+        str, typer.Option(help="Background by attention: sum (paper), mean, or none (no such).")
+    ] = "sum",
+    descriptor: Annotated[
+        str,
+        typer.Option(help="crop (paper), crop-inside, masked-crop, mean-token, concept-vector."),
+    ] = "crop",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same RUN.")] = 0,
+    overwrite: Annotated[bool, typer.Option(help="Start anew if RUN is there.")] = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Train the generator on your pictures and discover their classes."""
+    import shutil
+
+    from acseg.model import ACSeg
+    from acseg.progress import progress_bar
+    from acseg.training.fit import fit_collection
+
+    if (out / "config.json").exists() and not overwrite:
+        raise typer.BadParameter(f"{out} is a finished RUN already; --overwrite starts anew")
+    model = ACSeg(
+        backbone,
+        classes=classes if classes == "auto" else _whole(classes, "--classes"),
+        concepts=concepts,
+        merge=merge,
+        steps=steps,
+        batch=batch,
+        learning_rate=learning_rate,
+        side=side,
+        stride=stride,
+        block=block,
+        foreground=foreground,
+        descriptor=descriptor,
+        seed=seed,
+        device=device,
+        precision=precision,
+    )
+    _ = model.backbone  # what cannot be loaded is said before anything is deleted
+    if overwrite and out.exists():
+        _only_a_run(out)
+        shutil.rmtree(out)
+    with progress_bar() as bar:
+        fit_collection(model, inputs, out, progress=bar)
+    typer.echo(f"{len(model.class_ids)} classes; the RUN is {out}")
+    name_failed(model.failed_)
+
+
+def _only_a_run(folder: Path) -> None:
+    """Refuse to delete a folder that holds other things than a RUN."""
+    known = {"config.json", "generator.safetensors", "classes.safetensors", "classes.json"}
+    known |= {"training.jsonl", "failed.jsonl", "state"}
+    other = sorted(p.name for p in folder.iterdir() if p.name not in known)
+    if other:
+        raise typer.BadParameter(f"{folder} holds {other[0]}, which no RUN does; not overwritten")
+
+
+def _whole(text: str, option: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{option} takes auto or a whole number, not {text!r}") from None

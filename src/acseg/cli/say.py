@@ -1,0 +1,39 @@
+"""What commands print when they are done."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from acseg.collection import Outcome
+
+
+def count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def tell(outcome: "Outcome", what: str) -> None:
+    """Say what was done; name what failed and exit 1 if anything did."""
+    typer.echo(what)
+    typer.echo(f"the report is {outcome.report}")
+    name_failed(outcome.failed)
+
+
+def name_failed(failed: Sequence[tuple[str, str]]) -> None:
+    if not failed:
+        return
+    for path, reason in failed:
+        typer.echo(f"failed: {path}: {reason}", err=True)
+    raise typer.Exit(1)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Lay out rows in columns."""
+    names = list(rows[0])
+    cells = [names] + [["" if row[n] is None else str(row[n]) for n in names] for row in rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
