@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,19 @@ from PIL import Image
 from torch import Tensor
 
 from acseg.backbone.backbone import Backbone
-from acseg.backbone.features import Features
 from acseg.backbone.load import load_backbone
 from acseg.classes.clusters import assign_clusters
 from acseg.classes.descriptors import describe_regions
 from acseg.classes.foreground import foreground_scores, split_foreground
-from acseg.classes.ids import BACKGROUND, class_count, class_ids, paint
-from acseg.classes.regions import Regions, find_regions
-from acseg.concepts.assignment import assign, concept_scores, upsample_assignment
-from acseg.concepts.confidence import concept_confidence
+from acseg.classes.ids import class_count, class_ids
+from acseg.classes.regions import find_regions
+from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.generator import AdaptiveConceptGenerator
 from acseg.concepts.merging import concept_affinity, merge_concepts, merge_scores
-from acseg.errors import ImageError, RunError
+from acseg.drawing import Conceptualized, draw_classes, draw_concepts
+from acseg.errors import RunError
 from acseg.images.batch import to_tensor
-from acseg.images.read import read_image
-from acseg.images.walk import find_images
+from acseg.images.open import open_pictures
 from acseg.run import Run, read_config, read_run, write_run
 from acseg.segmentation import Segmentation
 from acseg.settings import Settings
@@ -36,16 +34,6 @@ BUNDLED = Path(__file__).parent / "bundled"
 PATCHES = 28  # on the short side, where `side` is not set
 
 Source = str | Path | bytes | Image.Image | np.ndarray
-
-
-@dataclass(frozen=True)
-class Conceptualized:
-    """A batch on its way: features, concepts (B, k, D), their scores (B, N, k), the regions."""
-
-    features: Features
-    concepts: Tensor
-    scores: Tensor
-    regions: Regions
 
 
 class ACSeg:
@@ -195,14 +183,7 @@ class ACSeg:
 
     def segment_batch(self, pictures: list[np.ndarray], images: Tensor) -> list[Segmentation]:
         """Segment a batch: pictures (H, W, 3) uint8 as read, images (B, 3, h, w) as resized."""
-        found = self.conceptualize(images)
-        results = []
-        for i, picture in enumerate(pictures):
-            labels, kept = self._draw(found, i, picture)
-            sure = concept_confidence(found.scores[i])[kept]
-            confidence = {n: round(float(c), 4) for n, c in enumerate(sure)}
-            results.append(Segmentation(labels, picture, "concepts", confidence))
-        return results
+        return draw_concepts(self.conceptualize(images), pictures)
 
     def predict_batch(self, pictures: list[np.ndarray], images: Tensor) -> list[Segmentation]:
         """Classify the concepts of a batch; arguments as in `segment_batch`."""
@@ -213,20 +194,14 @@ class ACSeg:
         clusters, sure = assign_clusters(descriptors.cpu(), self.centres_)
         foreground = self.foreground(found)
         ids = class_ids(clusters, None if foreground is None else foreground.cpu())
-        results = []
-        for i, picture in enumerate(pictures):
-            labels, kept = self._draw(found, i, picture)
-            mine = (found.regions.image == i).cpu().numpy()
-            prototypes = found.regions.label.cpu().numpy()[mine]  # rising
-            rows = np.searchsorted(prototypes, kept.cpu().numpy())
-            classes = ids[mine][rows]
-            confidence = _by_class(classes, sure[mine][rows], labels)
-            if foreground is not None:
-                confidence.pop(BACKGROUND, None)  # it has no centre that it could be near
-            results.append(
-                Segmentation(paint(labels, classes), picture, "classes", confidence, self.names_)
-            )
-        return results
+        return draw_classes(
+            found,
+            pictures,
+            ids,
+            sure,
+            background=self.settings.background,
+            names=self.names_,
+        )
 
     @torch.inference_mode()
     def conceptualize(self, images: Tensor) -> Conceptualized:
@@ -324,21 +299,10 @@ class ACSeg:
             raise RunError(f"{path} does not fit: {reason}") from error
         self.generator_ = generator.to(self.backbone.device).eval().requires_grad_(False)
 
-    def _draw(self, found: Conceptualized, i: int, picture: np.ndarray) -> tuple[Any, Tensor]:
-        size = picture.shape[0], picture.shape[1]
-        labels, kept = upsample_assignment(found.scores[i], found.features.grid, size)
-        return labels.cpu().numpy().astype(np.uint8), kept
-
     def _over(self, source: Any, batch: Any) -> Any:
-        if isinstance(source, str | Path) and not Path(source).is_file():
-            found, failures = find_images([source])
-            if failures:
-                raise ImageError(f"{failures[0].path}: {failures[0].reason}")
-            source = [one.path for one in found]
-        several = isinstance(source, list | tuple)
+        pictures, several = open_pictures(source)
         results = []
-        for one in source if several else [source]:
-            picture = read_image(one)
+        for picture in pictures:
             image = to_tensor(picture, side=self.side, multiple=self.backbone.patch)
             results += batch([picture], image[None])
         return results if several else results[0]
@@ -349,13 +313,3 @@ def settled(settings: Settings) -> Settings:
     own, _ = read_config(BUNDLED)
     open_ones = [n for n in ("side", "stride", "merge") if getattr(settings, n) is None]
     return replace(settings, **{name: getattr(own, name) for name in open_ones})
-
-
-def _by_class(classes: NDArray, sure: NDArray, labels: NDArray) -> dict[int, float]:
-    """Average the confidence of a class's regions, weighted by their pixels."""
-    pixels = np.bincount(labels.ravel(), minlength=len(classes))[: len(classes)]
-    mean = {}
-    for c in np.unique(classes):
-        own = classes == c
-        mean[int(c)] = round(float(np.average(sure[own], weights=np.maximum(pixels[own], 1))), 4)
-    return mean
