@@ -158,15 +158,11 @@ def find_segments(
     tuple of Segment
         In rising order of labels; only labels that occur.
     """
-    indices = labels.astype(np.intp)
-    counts = np.bincount(indices.ravel(), minlength=VOID + 1)
-    in_row = np.zeros((VOID + 1, labels.shape[0]), dtype=bool)
-    in_row[indices, np.arange(labels.shape[0])[:, None]] = True
-    in_column = np.zeros((VOID + 1, labels.shape[1]), dtype=bool)
-    in_column[indices, np.arange(labels.shape[1])[None, :]] = True
+    counts = np.bincount(labels.ravel(), minlength=VOID + 1)
     segments = []
     for label in np.flatnonzero(counts[:VOID]).tolist():
-        rows, columns = np.flatnonzero(in_row[label]), np.flatnonzero(in_column[label])
+        own = labels == label
+        rows, columns = np.flatnonzero(own.any(axis=1)), np.flatnonzero(own.any(axis=0))
         top, left = int(rows[0]), int(columns[0])
         size = int(columns[-1]) - left + 1, int(rows[-1]) - top + 1
         segments.append(

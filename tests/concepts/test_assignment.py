@@ -102,7 +102,7 @@ def test_one_band_holds_no_more_than_the_budget(monkeypatch):
 
     def spy(maps, size, *, dim, **kwargs):
         result = real(maps, size, dim=dim, **kwargs)
-        if dim == 2:
+        if dim == -2:
             seen.append(result.numel())
         return result
 
@@ -110,6 +110,13 @@ def test_one_band_holds_no_more_than_the_budget(monkeypatch):
     upsample_assignment(random(64, 3), (8, 8), (200, 50))
     assert max(seen) <= 1000
     assert sum(seen) == 200 * 50 * 3
+
+
+def test_more_concepts_than_a_byte_counts():
+    scores = torch.eye(300)
+    labels, kept = upsample_assignment(scores, (15, 20), (15, 20))
+    assert labels.flatten().tolist() == list(range(300))
+    assert kept.tolist() == list(range(300))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

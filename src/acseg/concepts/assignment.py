@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BAND_VALUES = 2**20  # upsampled scores held at once: 4 MiB in float32
+BAND_VALUES = 2**20  # upsampled scores of one concept held at once: 4 MiB in float32
 
 
 def concept_scores(pixels: Tensor, concepts: Tensor) -> Tensor:
@@ -95,16 +95,21 @@ def upsample_assignment(
     if height < 1 or width < 1:
         raise ValueError(f"size must be at least 1 x 1, found {height} x {width}")
     owners = assign(scores).unique()  # (m,) prototypes that own a pixel, in order
-    maps = scores[:, owners].float().T.reshape(1, -1, h, w)  # (1, m, h, w)
-    across = lerp(maps, width, dim=3)  # (1, m, h, W)
-    labels = scores.new_empty((height, width), dtype=torch.long)
-    rows = max(1, BAND_VALUES // (len(owners) * width))
+    maps = scores[:, owners].float().T.reshape(-1, h, w)  # (m, h, w)
+    across = lerp(maps, width, dim=-1)  # (m, h, W)
+    narrow = torch.uint8 if len(owners) <= 256 else torch.int32
+    labels = torch.zeros((height, width), dtype=narrow, device=scores.device)
+    rows = max(1, BAND_VALUES // width)
     for top in range(0, height, rows):
         band = slice(top, min(top + rows, height))
-        labels[band] = lerp(across, height, dim=2, out=band)[0].max(dim=0).indices
+        best = lerp(across[0], height, dim=-2, out=band)  # (rows, W)
+        for label in range(1, len(owners)):  # one concept after another: less memory to cross
+            score = lerp(across[label], height, dim=-2, out=band)
+            labels[band].masked_fill_(score > best, label)
+            torch.maximum(best, score, out=best)
     present = labels.flatten().bincount(minlength=len(owners)) > 0  # (m,)
     compact = present.cumsum(dim=0) - 1  # (m,) the label of each owner
-    return compact[labels], owners[present]
+    return compact[labels.long()], owners[present]
 
 
 def lerp(maps: Tensor, size: int, *, dim: int, out: slice = slice(None)) -> Tensor:
@@ -114,6 +119,6 @@ def lerp(maps: Tensor, size: int, *, dim: int, out: slice = slice(None)) -> Tens
     places = ((places + 0.5) * (n / size) - 0.5).clamp(0, n - 1)
     low = places.long()
     share = (places - low).to(maps.dtype)
-    share = share.reshape([-1 if d == dim else 1 for d in range(maps.ndim)])
+    share = share.reshape([-1 if d == dim % maps.ndim else 1 for d in range(maps.ndim)])
     high = (low + 1).clamp(max=n - 1)
     return torch.lerp(maps.index_select(dim, low), maps.index_select(dim, high), share)

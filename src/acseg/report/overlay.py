@@ -52,10 +52,11 @@ def overlay(
     if colours is not None:
         table[: len(colours)] = colours
     indices = labels.astype(np.uint8)
-    blend = _blends(table, strength)  # (256 labels, 256 values, 3)
+    blend = _blends(table, strength)  # (3, 256 labels * 256 values)
+    first = indices.astype(np.intp) << 8  # (H, W) where the blends of a label begin
     drawn = np.empty_like(image)
     for channel in range(3):
-        drawn[..., channel] = blend[indices, image[..., channel], channel]
+        drawn[..., channel] = blend[channel].take(first + image[..., channel])
     if outline:
         width = max(1, round(min(labels.shape) / 400))
         edge = borders(indices, width) & (indices != VOID)
@@ -77,8 +78,8 @@ def borders(labels: np.ndarray, width: int) -> np.ndarray:
 
 
 def _blends(table: np.ndarray, strength: float) -> np.ndarray:
-    """Tabulate every blend of label colour and grey value: (256, 256, 3) uint8."""
-    grey = np.arange(256, dtype=np.float32)[None, :, None]
-    tint = table.astype(np.float32)[:, None, :] * strength + grey * (1 - strength)
-    tint[VOID] = grey[0]
-    return tint.round().astype(np.uint8)
+    """Tabulate every blend of label colour and grey value: (3, 256 * 256) uint8."""
+    grey = np.arange(256, dtype=np.float32)
+    tint = table.T.astype(np.float32)[:, :, None] * strength + grey * (1 - strength)
+    tint[:, VOID] = grey
+    return tint.round().astype(np.uint8).reshape(3, -1)
