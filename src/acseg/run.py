@@ -1,7 +1,8 @@
 """The RUN folder: what `fit` writes and every later command reads. Nothing in it is executed."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
+from acseg.classes.ids import class_count
 from acseg.errors import RunError
+from acseg.images.colours import VOID
 from acseg.images.write import write_atomic
 from acseg.settings import Settings, settings_from_json, settings_to_json
 
@@ -31,12 +34,16 @@ class Run:
         Centres of the classes; None for a generator without classes, as the bundled one.
     names : dict of int to str
         Names that were given to classes.
+    becomes : dict of int to int
+        What is drawn in place of a class: another class that it was merged into, or 255 (void)
+        where it was dropped. A class that is not here is drawn as itself.
     """
 
     settings: Settings
     generator: dict[str, NDArray[Any]]
     centres: NDArray[np.float32] | None
     names: dict[int, str]
+    becomes: dict[int, int] = field(default_factory=dict)
 
 
 def write_run(folder: Path, run: Run, *, notes: dict[str, Any] | None = None) -> None:
@@ -61,10 +68,23 @@ def write_run(folder: Path, run: Run, *, notes: dict[str, Any] | None = None) ->
     config = {
         "format": FORMAT,
         "settings": settings_to_json(run.settings),
-        "names": {str(c): name for c, name in sorted(run.names.items())},
+        **_edits(run.names, run.becomes),
         "notes": notes or {},
     }
-    write_atomic(folder / "config.json", json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+    _write_config(folder, config)
+
+
+def write_names(folder: Path, names: Mapping[int, str], becomes: Mapping[int, int]) -> None:
+    """Write the names of a RUN's classes, and what is merged and dropped; all else stays.
+
+    Raises
+    ------
+    RunError
+        Naming the file, if config.json is missing, broken or of another format.
+    """
+    config = _read_config(folder)
+    config.pop("becomes", None)
+    _write_config(folder, {**config, **_edits(names, becomes)})
 
 
 def read_config(folder: Path) -> tuple[Settings, dict[int, str]]:
@@ -75,21 +95,8 @@ def read_config(folder: Path) -> tuple[Settings, dict[int, str]]:
     RunError
         Naming the file, if it is missing, broken or of another format.
     """
+    config = _read_config(folder)
     path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(
-            f"{folder} is no RUN: it has no config.json; `acseg fit INPUT -o {folder}` makes one"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {path}: {error}") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        found = config.get("format") if isinstance(config, dict) else None
-        raise RunError(
-            f"{path} is of format {found}, this acseg reads format {FORMAT}; "
-            "fit again with this version, or use the version that wrote it"
-        )
     settings = settings_from_json(config.get("settings"), str(path))
     return settings, _names(config.get("names", {}), path)
 
@@ -112,7 +119,41 @@ def read_run(folder: Path) -> Run:
                 f"{folder / 'classes.safetensors'}: expected centres (C, D) of 1 to 254 classes"
             )
         centres = centres.astype(np.float32)
-    return Run(settings, generator, centres, names)
+    count = 0 if centres is None else class_count(len(centres), background=settings.background)
+    path = folder / "config.json"
+    becomes = _becomes(_read_config(folder).get("becomes", {}), count, path)
+    return Run(settings, generator, centres, names, becomes)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(
+            f"{folder} is no RUN: it has no config.json; `acseg fit INPUT -o {folder}` makes one"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {path}: {error}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        found = config.get("format") if isinstance(config, dict) else None
+        raise RunError(
+            f"{path} is of format {found}, this acseg reads format {FORMAT}; "
+            "fit again with this version, or use the version that wrote it"
+        )
+    return config
+
+
+def _write_config(folder: Path, config: dict[str, Any]) -> None:
+    write_atomic(folder / "config.json", json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+
+
+def _edits(names: Mapping[int, str], becomes: Mapping[int, int]) -> dict[str, Any]:
+    """Make the part of config.json that `acseg name` writes; no entry where nothing is merged."""
+    edits: dict[str, Any] = {"names": {str(c): name for c, name in sorted(names.items())}}
+    if becomes:
+        edits["becomes"] = {str(c): into for c, into in sorted(becomes.items())}
+    return edits
 
 
 def _names(found: Any, path: Path) -> dict[int, str]:
@@ -122,6 +163,22 @@ def _names(found: Any, path: Path) -> dict[int, str]:
         return {int(c): str(name) for c, name in found.items()}
     except ValueError as error:
         raise RunError(f"{path}: names stand under whole numbers; {error}") from error
+
+
+def _becomes(found: Any, count: int, path: Path) -> dict[int, int]:
+    """Read what some of `count` classes become: a class that stays what it is, or void."""
+    try:
+        table = {int(c): into for c, into in found.items()}
+    except (AttributeError, ValueError):
+        raise RunError(f"{path}: expected under becomes a table of class ids") from None
+    stay = {*range(count), VOID} - set(table)
+    for c, into in table.items():
+        if c not in range(count) or type(into) is not int or into not in stay:
+            raise RunError(
+                f"{path}: class {c} becomes {into!r}; expected one of the {count} classes, to "
+                f"become one that stays, or {VOID}"
+            )
+    return table
 
 
 def _tensors(path: Path) -> dict[str, NDArray[Any]]:

@@ -57,6 +57,14 @@ def class_ids(clusters: Any, foreground: Any | None = None) -> Ints:
     return np.where(kept, found + 1, BACKGROUND)
 
 
+def drawn_ids(becomes: Mapping[int, int]) -> NDArray[np.uint8]:
+    """Tabulate what is drawn for each class id: (256,), itself where it becomes nothing else."""
+    table = np.arange(VOID + 1, dtype=np.uint8)
+    for found, drawn in becomes.items():
+        table[found] = drawn
+    return table
+
+
 def paint(labels: Any, classes: Any) -> NDArray[np.uint8]:
     """Draw the class of each region: labels (H, W) region numbers, classes (n,) -> (H, W) uint8.
 

@@ -61,6 +61,8 @@ class TextImageModel:
         "clip" or "siglip".
     patch : int
         Side of a patch in pixels of the picture; height and width must be multiples of it.
+    side : int
+        Height and width in pixels that it was trained with, as a multiple of `patch`.
     scale : float
         What cosines are multiplied with before the softmax: the model's trained temperature.
 
@@ -80,6 +82,7 @@ class TextImageModel:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.patch = int(model.config.vision_config.patch_size)
+        self.side = int(model.config.vision_config.image_size) // self.patch * self.patch
         self.scale = float(model.logit_scale.exp())
 
     @torch.no_grad()
@@ -246,15 +249,35 @@ def describe_in_text_space(regions: Regions, seen: TextPixels) -> Tensor:
     return functional.normalize(mean_token(flat, regions.ids.flatten(), len(regions)), dim=1)
 
 
-def classify_by_name(
-    descriptors: Tensor, names: Tensor, *, scale: float = 100.0
-) -> tuple[Tensor, Tensor]:
-    """Give each region the class with the nearest name.
+def describe_inside(seen: TextPixels, inside: Tensor) -> Tensor:
+    """Average the joint-space pixels of each image inside a mask of it.
+
+    A pixel counts by the share of its patch that lies inside.
+
+    Parameters
+    ----------
+    seen : TextPixels
+        Of B images.
+    inside : Tensor
+        (B, H, W) bool, of the size of the images.
+
+    Returns
+    -------
+    Tensor
+        (B, E) float32, each of length 1; zeros where the mask is empty.
+    """
+    masks = inside[:, None].to(seen.pixels.device, torch.float32)  # (B, 1, H, W)
+    share = functional.adaptive_avg_pool2d(masks, seen.grid).flatten(1)  # (B, N)
+    return functional.normalize(torch.einsum("bn,bne->be", share, seen.pixels), dim=1)
+
+
+def name_probabilities(descriptors: Tensor, names: Tensor, *, scale: float = 100.0) -> Tensor:
+    """Say how well each name fits each region: the softmax of scale * cosine over the names.
 
     Parameters
     ----------
     descriptors : Tensor
-        (R, E) of `describe_in_text_space`.
+        (R, E) of `describe_in_text_space` or `describe_inside`.
     names : Tensor
         (C, E) of `embed_names`.
     scale : float
@@ -262,10 +285,8 @@ def classify_by_name(
 
     Returns
     -------
-    ids : Tensor
-        (R,) long in 0..C-1.
-    confidence : Tensor
-        (R,) float32 in 0..1: softmax over the names.
+    Tensor
+        (R, C) float32, rows that sum to 1.
 
     Raises
     ------
@@ -281,5 +302,22 @@ def classify_by_name(
         raise ValueError("expected at least one name")
     rows = functional.normalize(descriptors.float(), dim=1)
     cosine = rows @ functional.normalize(names.float(), dim=1).T  # (R, C)
-    confidence, ids = (scale * cosine).softmax(dim=1).max(dim=1)
+    return (scale * cosine).softmax(dim=1)
+
+
+def classify_by_name(
+    descriptors: Tensor, names: Tensor, *, scale: float = 100.0
+) -> tuple[Tensor, Tensor]:
+    """Give each region the class with the nearest name.
+
+    Parameters and errors as in `name_probabilities`.
+
+    Returns
+    -------
+    ids : Tensor
+        (R,) long in 0..C-1.
+    confidence : Tensor
+        (R,) float32 in 0..1: softmax over the names.
+    """
+    confidence, ids = name_probabilities(descriptors, names, scale=scale).max(dim=1)
     return ids, confidence

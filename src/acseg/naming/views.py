@@ -1,0 +1,200 @@
+"""Views: the pictures of its regions by which a class is named.
+
+They come from the exemplars that `predict` wrote into an output folder, or from pictures that are
+predicted anew. A view is a square cut around the region, with a little of what surrounds it,
+because a text-image model was trained on whole scenes; what it sees is averaged inside the region.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from acseg.errors import AcsegError, DataError
+from acseg.images.read import read_image
+from acseg.images.records import Box, Record, read_classes, read_records
+from acseg.images.stream import stream_pictures
+from acseg.images.walk import Source, find_images
+from acseg.images.write import label_name, read_labels
+
+if TYPE_CHECKING:
+    from acseg.model import ACSeg
+
+MARGIN = 0.1  # added on each side of a region, as a part of its longer side
+SIDE = 384  # in pixels, at most, in which views are kept
+MOST_VIEWS = 6  # of one class
+MOST_PICTURES = 200  # predicted to find views
+BATCH = 8
+
+Failed = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A region in its surroundings: picture (S, S, 3) uint8, and what of it is inside (S, S)."""
+
+    picture: np.ndarray
+    inside: np.ndarray
+
+    def resized(self, side: int) -> "View":
+        """Scale to `side` pixels square; the region keeps at least one of them."""
+        picture = Image.fromarray(self.picture).resize((side, side), Image.Resampling.BICUBIC)
+        mask = Image.fromarray(self.inside.astype(np.uint8) * 255)
+        share = np.asarray(mask.resize((side, side), Image.Resampling.BOX))
+        return View(np.asarray(picture), share >= min(128, max(1, int(share.max()))))
+
+
+def cut_view(picture: np.ndarray, inside: np.ndarray, box: Box) -> View:
+    """Cut a region out of a picture, as a square where the picture is large enough.
+
+    Parameters
+    ----------
+    picture : (H, W, 3) uint8
+    inside : (H, W) bool
+        The region.
+    box : (left, top, width, height)
+        Of the region, in pixels.
+
+    Returns
+    -------
+    View
+        At most `SIDE` pixels square; a cut that cannot be square is stretched.
+    """
+    height, width = inside.shape
+    length = round(max(box[2:]) * (1 + 2 * MARGIN))
+    left, right = _span(box[0], box[2], length, width)
+    top, bottom = _span(box[1], box[3], length, height)
+    cut = View(picture[top:bottom, left:right], inside[top:bottom, left:right])
+    return cut.resized(min(SIDE, max(bottom - top, right - left)))
+
+
+def _span(first: int, size: int, length: int, limit: int) -> tuple[int, int]:
+    """Widen a span around its middle to `length`, pushed back where it leaves 0..limit."""
+    length = min(length, limit)
+    start = min(max(0, first + (size - length) // 2), limit - length)
+    return start, start + length
+
+
+def views_from_output(
+    out: Path, becomes: Mapping[int, int], count: int
+) -> tuple[dict[int, list[View]], Failed]:
+    """Cut the exemplars that OUT/classes.json names out of their photographs.
+
+    Parameters
+    ----------
+    out : Path
+        What `predict` wrote for this RUN.
+    becomes : mapping of class id to class id
+        Merges made since; an exemplar counts for the class that its own has become.
+    count : int
+        Classes of the RUN.
+
+    Returns
+    -------
+    views : dict of class id to list of View
+    failed : list of (path, reason)
+        Photographs or label maps that are gone or cannot be read.
+
+    Raises
+    ------
+    DataError
+        If `out` is no output folder of `predict`, or of another RUN.
+    """
+    classes = read_classes(out / "classes.json")
+    highest = max((item.id for item in classes), default=0)
+    if highest >= count:
+        raise DataError(f"{out} holds class {highest}, but the RUN has {count} classes: another's?")
+    records = {r.path: r for r in read_records(out / "segments.jsonl") if r.status == "ok"}
+    places = label_name(records)
+    shown: dict[str, list[tuple[int, Box]]] = {}
+    for item in classes:
+        for exemplar in item.exemplars:
+            if exemplar.path in records:
+                shown.setdefault(exemplar.path, []).append((item.id, exemplar.box))
+    views: dict[int, list[View]] = {}
+    failed: Failed = []
+    for path, regions in shown.items():
+        try:
+            picture, labels = _open(out, records[path], places[path])
+        except AcsegError as error:
+            failed.append((path, str(error)))
+            continue
+        for c, box in regions:
+            view = cut_view(picture, labels == c, box)
+            views.setdefault(becomes.get(c, c), []).append(view)
+    return views, failed
+
+
+def _open(out: Path, record: Record, place: str) -> tuple[np.ndarray, np.ndarray]:
+    if record.source is None:
+        raise DataError("its record does not say where the photograph lies")
+    picture = read_image(out / record.source)
+    labels = read_labels(out / (record.labels or f"labels/{place}"))
+    if picture.shape[:2] != labels.shape:
+        raise DataError("the photograph has another size than its label map; predict again")
+    return picture, labels
+
+
+def views_from_pictures(
+    model: "ACSeg",
+    inputs: Sequence[str | Path],
+    *,
+    most: int = MOST_PICTURES,
+    progress: Callable[[str, int, int, str], None] = lambda task, done, of, note: None,
+) -> tuple[dict[int, list[View]], Failed]:
+    """Predict pictures, and keep the views of each class of which the model is surest.
+
+    Parameters
+    ----------
+    model : ACSeg
+        With classes.
+    inputs : sequence of path
+        Files, folders or globs.
+    most : int
+        Pictures predicted, taken evenly from all; 50 to 1000.
+    progress : callable
+        Told (task, done, of, note).
+
+    Returns
+    -------
+    views, failed
+        As in `views_from_output`.
+
+    Raises
+    ------
+    DataError
+        If nothing was named that could be a picture.
+    """
+    sources, missing = find_images(inputs)
+    if not sources:
+        reasons = "".join(f"; {f.path}: {f.reason}" for f in missing)
+        raise DataError("no picture found in " + ", ".join(map(str, inputs)) + reasons)
+    failed = [(f.path, f.reason) for f in missing]
+    chosen = sources[:: -(-len(sources) // most)]
+
+    def note(index: int, source: Source, reason: str) -> None:
+        failed.append((source.relative, reason))
+
+    best: dict[int, list[tuple[float, int, View]]] = {}  # the least sure first
+    stream = stream_pictures(
+        chosen, side=model.side, multiple=model.backbone.patch, batch=BATCH, failed=note
+    )
+    done = 0
+    for pictures, images in stream:
+        drawn = model.predict_batch([p.image for p in pictures], images)
+        for picture, found in zip(pictures, drawn, strict=True):
+            for segment in found.segments:
+                own = best.setdefault(segment.id, [])
+                rank = (segment.confidence or 0.0, -picture.index)
+                if len(own) == MOST_VIEWS and rank < own[0][:2]:
+                    continue
+                view = cut_view(found.image, found.labels == segment.id, segment.box)
+                own.append((*rank, view))
+                own.sort(key=lambda one: one[:2])
+                del own[:-MOST_VIEWS]
+        done += len(pictures)
+        progress("looking at pictures", done, len(chosen), "")
+    return {c: [view for _, _, view in reversed(own)] for c, own in best.items()}, failed
