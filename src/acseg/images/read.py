@@ -4,13 +4,16 @@ import io
 import warnings
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from acseg.errors import ImageError
+from acseg.images.bands import PLAIN, Measure, Reading, UnfitError, shown_bands, to_bytes
 from acseg.images.names import safe_text
+from acseg.images.tiff import NODATA_TAG, STARTS, MissingTifffileError
+from acseg.images.windows import TiffWindows, overview
 
 MIN_SIDE = 8
 """Pictures with a shorter side than this many pixels are refused."""
@@ -19,7 +22,7 @@ MAX_PIXELS = 178_956_970
 """Pictures with more pixels than this are refused before they are decoded (Pillow's limit)."""
 
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF")
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_IN_TILES = "save it as a TIFF in tiles and pass --tile auto, or make it smaller"
 _ORIENTATION = 0x0112  # the EXIF tag
 
 
@@ -28,6 +31,7 @@ def read_image(
     *,
     name: str | None = None,
     short_side: int | None = None,
+    reading: Reading = PLAIN,
 ) -> np.ndarray:
     """Read a picture into an upright RGB array.
 
@@ -39,7 +43,7 @@ def read_image(
     alpha, transparent colour     laid over white
     16-bit colour (PNG, TIFF)     the upper 8 bits
     16-bit grey, 32-bit, float    stretched: the smallest finite value of the picture becomes 0,
-                                  the largest 255; NaN and infinities become 0
+                                  the largest 255; NaN, infinities and GDAL's "no data" become 0
     several frames or pages       the first
     TIFF that Pillow cannot read  by tifffile, where it is installed (``acseg[tiff]``); of more
                                   than four bands the first three are red, green and blue
@@ -59,7 +63,11 @@ def read_image(
         What to call the picture in errors; default the path.
     short_side : int, optional
         If given, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, with the short side no
-        shorter than this. Much faster for thumbnails.
+        shorter than this, and a TIFF of any size is read in bands and averaged. Much faster for
+        thumbnails.
+    reading : Reading, optional
+        Which bands to show, and how to stretch their values. With bands or a stretch an alpha band
+        is a band like any other.
 
     Returns
     -------
@@ -74,19 +82,21 @@ def read_image(
     called = name or _called(source)
     try:
         if isinstance(source, np.ndarray):
-            return _finish(_from_array(source))
+            return _finish(_from_array(source, reading))
         if isinstance(source, Image.Image):
             _check_size(*source.size)
-            return _finish(_pixels(source))
-        return _finish(_from_file(source, short_side))
-    except _Refused as refusal:
-        raise ImageError(f"{called}: {refusal}") from None
+            return _finish(_pixels(source, reading))
+        return _finish(_from_file(source, short_side, reading))
     except Exception as error:  # decoders raise nearly everything on broken data
-        raise ImageError(f"{called}: {_reason(error)}") from error
+        raise ImageError(f"{called}: {explain(error)}") from error
 
 
 class _Refused(Exception):  # noqa: N818 - never leaves this file
     """A reason, in words for people."""
+
+
+class _TooLarge(_Refused):
+    """More pixels than are read at once."""
 
 
 def _called(source: object) -> str:
@@ -99,13 +109,16 @@ def _called(source: object) -> str:
     return "the array given" if isinstance(source, np.ndarray) else type(source).__name__
 
 
-def _reason(error: Exception) -> str:
+def explain(error: Exception) -> str:
+    """Say in words for people why a picture cannot be read."""
+    if isinstance(error, _Refused | UnfitError):
+        return str(error)
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, PermissionError):
         return "permission denied"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"more than the {MAX_PIXELS:,} pixels allowed; make it smaller or cut it into tiles"
+        return f"more than the {MAX_PIXELS:,} pixels allowed; {_IN_TILES}"
     if isinstance(error, MemoryError):
         return "too large for the memory of this machine"
     if isinstance(error, UnidentifiedImageError):
@@ -118,9 +131,8 @@ def _check_size(width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE:
         raise _Refused(f"{width} x {height} pixels; each side needs at least {MIN_SIDE}")
     if width * height > MAX_PIXELS:
-        raise _Refused(
-            f"{width} x {height} pixels, more than the {MAX_PIXELS:,} allowed; "
-            "make it smaller or cut it into tiles"
+        raise _TooLarge(
+            f"{width} x {height} pixels, more than the {MAX_PIXELS:,} allowed; {_IN_TILES}"
         )
 
 
@@ -131,54 +143,99 @@ def _formats() -> list[str]:
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def _from_file(source: str | Path | bytes, short_side: int | None) -> np.ndarray:
+def _from_file(source: str | Path | bytes, short_side: int | None, reading: Reading) -> np.ndarray:
     if isinstance(source, bytes):
-        data = source
-    elif isinstance(source, str | Path):
-        path = Path(source)
-        if path.is_dir():
-            raise _Refused("a folder, not a picture")
-        if path.exists() and not path.is_file():
-            raise _Refused("not a regular file")
-        data = path.read_bytes()
-    else:
+        return _from_stream(io.BytesIO(source), short_side, reading)
+    if not isinstance(source, str | Path):
         raise _Refused("a path, bytes, a PIL image or an array is needed")
-    if not data:
+    path = Path(source)
+    if path.is_dir():
+        raise _Refused("a folder, not a picture")
+    if path.exists() and not path.is_file():
+        raise _Refused("not a regular file")
+    with path.open("rb") as stream:
+        return _from_stream(stream, short_side, reading)
+
+
+def _from_stream(stream: BinaryIO, short_side: int | None, reading: Reading) -> np.ndarray:
+    start = stream.read(4)
+    stream.seek(0)
+    if not start:
         raise _Refused("the file is empty")
+    if start in STARTS and not reading.plain:
+        return _from_tiff(stream, None, short_side, reading)
     try:
         with warnings.catch_warnings():  # of large pictures and odd tags: both are seen to below
             warnings.simplefilter("ignore")
-            return _decode(data, short_side)
-    except (_Refused, MemoryError, Image.DecompressionBombError):
+            return _decode(stream, short_side, reading)
+    except MemoryError:
         raise
     except Exception as error:
-        if data.startswith(_TIFF_STARTS):
-            return _from_tiff(data, error)
+        large = isinstance(error, _TooLarge | Image.DecompressionBombError)
+        if start in STARTS and (large or not isinstance(error, _Refused | UnfitError)):
+            stream.seek(0)
+            return _from_tiff(stream, error, short_side, reading)
         raise
 
 
-def _decode(data: bytes, short_side: int | None) -> np.ndarray:
-    with Image.open(io.BytesIO(data), formats=_formats()) as picture:
+def _decode(stream: BinaryIO, short_side: int | None, reading: Reading) -> np.ndarray:
+    with Image.open(stream, formats=_formats()) as picture:
         _check_size(*picture.size)
         if short_side is not None and picture.format == "JPEG":
             factor = max(1, min(picture.size) // short_side)
             picture.draft(None, (picture.width // factor, picture.height // factor))
-        return _pixels(picture)
+        deep = None if reading.plain else _deep_png(picture, stream)
+        return _shown(deep, reading) if deep is not None else _pixels(picture, reading)
 
 
-def _pixels(picture: Image.Image) -> np.ndarray:
+def _deep_png(picture: Image.Image, stream: BinaryIO) -> np.ndarray | None:
+    """Read all 16 bits of a colour PNG, of which Pillow keeps 8, where imagecodecs is there."""
+    if picture.format != "PNG" or getattr(picture, "tile", [("", (), 0, "")])[0][3] not in (
+        *("RGB;16B", "RGBA;16B", "LA;16B"),
+    ):
+        return None
+    try:
+        from imagecodecs import png_decode
+    except ImportError:
+        return None
+    stream.seek(0)
+    values: np.ndarray = png_decode(stream.read())
+    return values
+
+
+def _pixels(picture: Image.Image, reading: Reading = PLAIN) -> np.ndarray:
     """Convert an opened picture: (H, W, 3) uint8."""
     picture.load()
     orientation = _orientation(picture)
-    if picture.mode.startswith(("I", "F")):
-        values = _stretch(np.asarray(picture))
-    else:
+    deep = picture.mode.startswith(("I", "F"))
+    if not deep:
         if picture.mode in ("LA", "PA", "RGBa") or "transparency" in picture.info:
             picture = picture.convert("RGBA")
         elif picture.mode != "RGBA":
             picture = picture.convert("RGB")
-        values = np.asarray(picture)
+    values = np.asarray(picture)
+    if deep or not reading.plain:
+        values = _shown(values, reading, _nodata(picture))
     return _upright(_three_channels(values), orientation)
+
+
+def _nodata(picture: Image.Image) -> float | None:
+    """Say which value of a GeoTIFF means that nothing was measured."""
+    try:
+        return float(str(picture.tag_v2[NODATA_TAG]).strip("\0 "))  # type: ignore[attr-defined]
+    except (AttributeError, KeyError, ValueError):
+        return None
+
+
+def _shown(values: np.ndarray, reading: Reading, nodata: float | None = None) -> np.ndarray:
+    """Take the bands that are shown, and stretch them: (H, W[, C]) to (H, W, 1 or 3) uint8."""
+    values = np.atleast_3d(values)
+    values = values[..., [b - 1 for b in shown_bands(values.shape[2], reading)]]
+    if values.dtype == np.uint8 and reading.stretch is None:
+        return values
+    measure = Measure(values.shape[0] * values.shape[1], reading.stretch, nodata)
+    measure.add(values)
+    return to_bytes(values, measure.limits(), nodata)
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -199,45 +256,34 @@ def _upright(values: np.ndarray, orientation: int) -> np.ndarray:
     return values
 
 
-def _stretch(values: np.ndarray) -> np.ndarray:
-    """Map the finite range of `values` to 0..255; what is not finite, and a constant, to 0."""
-    finite = np.isfinite(values)
-    if not finite.any():
-        raise _Refused("holds no finite value")
-    low, high = float(values[finite].min()), float(values[finite].max())
-    scaled = (np.where(finite, values, low).astype(np.float64) - low) / ((high - low) or 1.0)
-    return (scaled * 255).round().astype(np.uint8)
-
-
-def _from_tiff(data: bytes, first: Exception) -> np.ndarray:
-    """Read the first page of a TIFF that Pillow refused."""
+def _from_tiff(
+    stream: BinaryIO, first: Exception | None, short_side: int | None, reading: Reading
+) -> np.ndarray:
+    """Read the first page of a TIFF that Pillow refused, or of which not all bands are plain."""
     try:
-        import tifffile
-    except ImportError:
-        raise _Refused(
-            f"a TIFF that needs more than Pillow ({first}); pip install 'acseg[tiff]'"
-        ) from None
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        page: Any = file.pages[0]
-        axes = page.axes
-        width, height = page.imagewidth, page.imagelength
-        _check_size(width, height)
-        values = page.asarray()
-        orientation = int(page.tags[_ORIENTATION].value) if _ORIENTATION in page.tags else 1
-    if values.ndim == 3 and axes.startswith("S"):  # bands apart
-        values = np.moveaxis(values, 0, -1)
-    if values.ndim not in (2, 3) or values.shape[:2] != (height, width):
-        raise _Refused(f"a TIFF of shape {values.shape} ({axes}), which is no plain picture")
-    if values.ndim == 3 and values.shape[2] > 4:
-        values = values[..., :3]
-    if values.ndim == 3 and values.shape[2] == 2:
-        values = values[..., :1]
-    if values.dtype != np.uint8:
-        values = _stretch(values)
-    return _upright(_three_channels(values), orientation)
+        windows = TiffWindows(stream, reading)
+    except MissingTifffileError:
+        if isinstance(first, _Refused):
+            raise first from None
+        more = f"more than Pillow ({first})" if first else "tifffile to choose bands"
+        raise _Refused(f"a TIFF that needs {more}; pip install 'acseg[tiff]'") from None
+    height, width = windows.height, windows.width
+    if height * width > MAX_PIXELS and short_side and windows.tiff.orientation == 1:
+        scale = short_side / min(height, width)
+        size = max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale))
+        return overview(windows, size)
+    _check_size(width, height)
+    return _upright(windows.read(0, 0, height, width), windows.tiff.orientation)
 
 
-def _from_array(values: np.ndarray) -> np.ndarray:
+def _from_array(values: np.ndarray, reading: Reading) -> np.ndarray:
+    if not reading.plain and values.ndim in (2, 3) and values.dtype.kind in "biuf":
+        _check_size(values.shape[1], values.shape[0])
+        values = np.atleast_3d(values)
+        values = values[..., [b - 1 for b in shown_bands(values.shape[2], reading)]]
+        values = (
+            values if reading.stretch is None else _shown(values, Reading(None, reading.stretch))
+        )
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (1, 3, 4)):
         raise _Refused(f"shape {values.shape}, expected (H, W) or (H, W, 1, 3 or 4)")
     _check_size(values.shape[1], values.shape[0])
