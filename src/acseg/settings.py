@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from acseg.errors import RunError
+from acseg.images.bands import Reading, check_bands, check_stretch
 
 DESCRIPTORS = ("crop", "crop-inside", "masked-crop", "mean-token", "concept-vector")
 FOREGROUNDS = ("sum", "mean", "none")
@@ -52,6 +53,16 @@ class Settings:
         Most disk for cached features; pictures beyond it are not used for training the generator,
         though all are described and classified.
     seed : int
+    bands : tuple of int or None
+        Which bands of a file are red, green and blue, counted from 1; one band is grey. None is
+        the first three, or the first.
+    stretch : (float, float) or None
+        Percentiles of each band that become black and white; 2 and 98 are usual. None leaves
+        8-bit values as they are and stretches others over their whole range.
+    tile : int, "auto" or None
+        Side in px of the tiles in which larger pictures are read; 256 to 2048, less for smaller
+        things. "auto" is four times `side`, for pictures of more than 25 million pixels only.
+        None never tiles: a picture goes to the backbone whole, made smaller.
     """
 
     backbone: str = "bundled"
@@ -74,6 +85,9 @@ class Settings:
     restarts: int = 10
     cache_gigabytes: float = 4.0
     seed: int = 0
+    bands: tuple[int, ...] | None = None
+    stretch: tuple[float, float] | None = None
+    tile: int | str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.backbone, str) or not self.backbone:
@@ -102,6 +116,22 @@ class Settings:
             type(self.classes) is int and least <= self.classes <= 254
         ):
             raise RunError(f"classes must be 'auto' or {least} to 254, not {self.classes!r}")
+        if self.tile not in (None, "auto") and not (
+            type(self.tile) is int and 16 <= self.tile <= MANY
+        ):
+            raise RunError(f"tile must be 'auto' or a side in px of at least 16, not {self.tile!r}")
+        try:  # config.json has lists
+            if self.bands is not None:
+                object.__setattr__(self, "bands", check_bands(self.bands))
+            if self.stretch is not None:
+                object.__setattr__(self, "stretch", check_stretch(self.stretch))
+        except ValueError as error:
+            raise RunError(str(error)) from None
+
+    @property
+    def reading(self) -> Reading:
+        """How files become pictures."""
+        return Reading(self.bands, self.stretch)
 
     @property
     def background(self) -> bool:
