@@ -4,6 +4,7 @@ With the foreground split, class 0 is background and cluster c is class c + 1. W
 c is class c. A label map holds class ids, and `VOID` where nothing was decided.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
