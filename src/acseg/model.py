@@ -17,7 +17,7 @@ from acseg.backbone.load import load_backbone
 from acseg.classes.clusters import assign_clusters
 from acseg.classes.descriptors import describe_regions
 from acseg.classes.foreground import foreground_scores, split_foreground
-from acseg.classes.ids import class_count, class_ids
+from acseg.classes.ids import class_ids
 from acseg.classes.regions import find_regions
 from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.generator import AdaptiveConceptGenerator
@@ -26,6 +26,7 @@ from acseg.drawing import Conceptualized, draw_classes, draw_concepts
 from acseg.errors import RunError
 from acseg.images.batch import to_tensor
 from acseg.images.open import open_pictures
+from acseg.naming.named import Named
 from acseg.run import Run, read_config, read_run, write_run
 from acseg.segmentation import Segmentation
 from acseg.settings import Settings
@@ -36,7 +37,7 @@ PATCHES = 28  # on the short side, where `side` is not set
 Source = str | Path | bytes | Image.Image | np.ndarray
 
 
-class ACSeg:
+class ACSeg(Named):
     """Find the classes of a collection of photographs without labels, and draw them.
 
     Nothing is loaded before it is needed.
@@ -62,6 +63,8 @@ class ACSeg:
         Centres of the classes, background not among them.
     names_ : dict of int to str
         Names of classes.
+    becomes_ : dict of int to int
+        Classes that are drawn as another one, or as 255 (void); see `name`.
     failed_ : list of (path, reason)
         What `fit` could not read.
     """
@@ -80,6 +83,7 @@ class ACSeg:
         self.precision = precision
         self.centres_: NDArray[np.float32] | None = None
         self.names_: dict[int, str] = {}
+        self.becomes_: dict[int, int] = {}
         self.failed_: list[tuple[str, str]] = []
         self._backbone: Backbone | None = None
 
@@ -100,7 +104,8 @@ class ACSeg:
         found = read_run(folder)
         model = cls(device=device, precision=precision)
         model.settings = found.settings
-        model.centres_, model.names_ = found.centres, found.names
+        model.centres_ = found.centres
+        model.names_, model.becomes_ = found.names, found.becomes
         model._take_generator(found, folder / "generator.safetensors")
         dim = model.backbone.dim
         if found.centres is not None and found.centres.shape[1] != dim:
@@ -113,7 +118,8 @@ class ACSeg:
     def save(self, run: str | Path, *, notes: dict[str, Any] | None = None) -> "ACSeg":
         """Write a RUN folder that `load` and the commands read."""
         weights = {n: w.cpu().numpy() for n, w in self._generator().state_dict().items()}
-        write_run(Path(run), Run(self.settings, weights, self.centres_, self.names_), notes=notes)
+        found = Run(self.settings, weights, self.centres_, self.names_, self.becomes_)
+        write_run(Path(run), found, notes=notes)
         return self
 
     def fit(
@@ -191,15 +197,17 @@ class ACSeg:
             raise RunError("this model has no classes yet; `fit` on a collection finds them")
         found = self.conceptualize(images)
         descriptors = self.describe(found, images)
-        clusters, sure = assign_clusters(descriptors.cpu(), self.centres_)
+        background = self.settings.background
+        groups = self._drawn(np.arange(len(self.centres_)) + background)
+        clusters, sure = assign_clusters(descriptors.cpu(), self.centres_, groups=groups)
         foreground = self.foreground(found)
         ids = class_ids(clusters, None if foreground is None else foreground.cpu())
         return draw_classes(
             found,
             pictures,
-            ids,
+            self._drawn(ids),
             sure,
-            background=self.settings.background,
+            background=background,
             names=self.names_,
         )
 
@@ -267,12 +275,6 @@ class ACSeg:
         """Short side in px to which pictures are resized."""
         patch = self.backbone.patch  # loads, and so settles the side of the bundled model
         return PATCHES * patch if self.settings.side is None else self.settings.side
-
-    @property
-    def class_ids(self) -> list[int]:
-        """Ids of the classes, the background (0) included where there is one."""
-        found = 0 if self.centres_ is None else len(self.centres_)
-        return list(range(class_count(found, background=self.settings.background)))
 
     def _generator(self) -> AdaptiveConceptGenerator:
         generator = getattr(self, "generator_", None)

@@ -5,7 +5,7 @@ written before keep their meaning. A merge is a table from class id to the id dr
 one step deep; the clusters behind it stay, so that every change can be taken back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -142,3 +142,23 @@ def edits_of(run: Path) -> Edits:
     background = found.settings.background
     count = class_count(len(found.centres), background=background)
     return Edits(count, background, found.names, found.becomes)
+
+
+def edit(
+    edits: Edits,
+    names: Mapping[int, str],
+    *,
+    merge: Sequence[Sequence[int]] = (),
+    drop: Sequence[int] = (),
+    split: Sequence[int] = (),
+) -> Edits:
+    """Take back merges and drops, then merge, drop and name; errors as in the methods."""
+    for c in split:
+        edits = edits.split(c)
+    for group in merge:
+        edits = edits.merge(*group)
+    for c in drop:
+        edits = edits.drop(c)
+    for c, name in names.items():
+        edits = edits.rename(c, name)
+    return edits
