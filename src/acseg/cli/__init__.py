@@ -15,6 +15,7 @@ from acseg.errors import AcsegError
 from acseg.cli import segment  # noqa: F401
 from acseg.cli import fit  # noqa: F401
 from acseg.cli import predict  # noqa: F401
+from acseg.cli import name  # noqa: F401
 from acseg.cli import report  # noqa: F401
 from acseg.cli import evaluate  # noqa: F401
 from acseg.cli import backbones  # noqa: F401

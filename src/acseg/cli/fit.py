@@ -89,7 +89,7 @@ def fit(
 def _only_a_run(folder: Path) -> None:
     """Refuse to delete a folder that holds other things than a RUN."""
     known = {"config.json", "generator.safetensors", "classes.safetensors", "classes.json"}
-    known |= {"training.jsonl", "failed.jsonl", "state"}
+    known |= {"training.jsonl", "failed.jsonl", "names.json", "plots", "state"}
     other = sorted(p.name for p in folder.iterdir() if p.name not in known)
     if other:
         raise typer.BadParameter(f"{folder} holds {other[0]}, which no RUN does; not overwritten")
