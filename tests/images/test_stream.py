@@ -111,11 +111,11 @@ def test_it_reads_only_a_little_ahead(
 ) -> None:
     read: list[object] = []
 
-    def note(path: Path, **more: str) -> np.ndarray:
-        read.append(path)
+    def note(source: Source, reading: object) -> np.ndarray:
+        read.append(source)
         return np.zeros((16, 16, 3), np.uint8)
 
-    monkeypatch.setattr("acseg.images.stream.read_image", note)
+    monkeypatch.setattr("acseg.images.stream.read_source", note)
     many: list[Source] = sources * 20
     ignore: Callable[..., None] = lambda *about: None  # noqa: E731
     stream = stream_pictures(many, side=16, multiple=8, batch=2, failed=ignore, workers=2)

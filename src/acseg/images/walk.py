@@ -27,10 +27,13 @@ class Source:
     relative : str
         Its name in everything that is written: the path below the folder that was given (or the
         file's name), with ``/`` between the parts, valid text, different for every source.
+    window : (top, left, height, width), optional
+        The part of the picture that is meant, in px; default the whole.
     """
 
     path: Path
     relative: str
+    window: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,11 @@ def find_images(
 
 def _expand(item: Path, shut: set[str], failures: list[Failure]) -> Iterator[tuple[Path, str]]:
     """Give (absolute path, relative name) of all pictures of one input; note a failure if none."""
-    if item.is_dir():
+    kind = _kind(item)
+    if kind == "folder":
         pairs = list(_walk(item, shut, failures))
         nothing = "the folder holds no picture (known endings: " + ", ".join(sorted(SUFFIXES)) + ")"
-    elif item.is_file() or item.is_symlink():
+    elif kind == "file":
         pairs = [(_absolute(item), safe_text(item.name))]
         nothing = ""
     elif glob.has_magic(str(item)):
@@ -89,10 +93,22 @@ def _expand(item: Path, shut: set[str], failures: list[Failure]) -> Iterator[tup
         nothing = "nothing that matches is a picture; quote the pattern, and check it with ls"
     else:
         pairs = []
-        nothing = "is neither a file nor a folder" if item.exists() else "no such file or folder"
+        nothing = kind
     if not pairs:
         failures.append(Failure(safe_text(item), nothing))
     yield from pairs
+
+
+def _kind(item: Path) -> str:
+    """Say "folder", "file" (or a link, wherever it leads), or why it is neither."""
+    try:
+        if item.is_dir():
+            return "folder"
+        if item.is_file() or item.is_symlink():
+            return "file"
+        return "is neither a file nor a folder" if item.exists() else "no such file or folder"
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        return error.strerror or "cannot be looked at"
 
 
 def _walk(folder: Path, shut: set[str], failures: list[Failure]) -> Iterator[tuple[Path, str]]:
@@ -125,7 +141,7 @@ def _match(pattern: Path, shut: set[str], failures: list[Failure]) -> Iterator[t
         path = Path(match)
         if _below(path, shut):
             continue
-        if path.is_dir():
+        if _kind(path) == "folder":
             for file, _ in _walk(path, shut, failures):
                 yield file, safe_text(file.relative_to(_absolute(root)).as_posix())
         elif _is_picture(path):
@@ -141,7 +157,7 @@ def _is_picture(path: Path) -> bool:
     """Whether a folder gives this file: known ending, not hidden, no pipe or device."""
     if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
         return False
-    return path.is_file() or path.is_symlink()
+    return _kind(path) == "file"
 
 
 def _absolute(path: Path) -> Path:

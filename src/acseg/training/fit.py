@@ -17,6 +17,7 @@ from acseg.classes.clusters import fit_clusters
 from acseg.classes.ids import cluster_count
 from acseg.errors import DataError, RunError
 from acseg.images.stream import stream_pictures
+from acseg.images.tiles import cut_sources
 from acseg.images.walk import Source, find_images
 from acseg.images.write import write_atomic
 from acseg.training.diary import write_diary
@@ -69,6 +70,7 @@ def fit_collection(
     failed = {f.path: f.reason for f in failures}
     if not sources:
         raise DataError(f"no picture to fit on. {_reasons(failed)}".strip())
+    sources = list(cut_sources(sources, model.settings.tile, model.side))
     state = run / "state"
     key = _claim(state, model, sources)
     pixels = _cache_pixels(model, sources, state, key, failed, progress)
@@ -114,7 +116,7 @@ def _reasons(failed: dict[str, str]) -> str:
 def _claim(state: Path, model: "ACSeg", sources: Sequence[Source]) -> dict[str, Any]:
     """Say what the state depends on, and refuse a state that depends on something else."""
     side, stride = model.side, model.backbone.stride  # loads the backbone, settles the defaults
-    files = [[s.relative, s.path.stat().st_size if s.path.exists() else -1] for s in sources]
+    files = [[s.relative, _bytes(s.path)] for s in sources]
     listing = sha256(json.dumps(files).encode()).hexdigest()
     key = {**asdict(model.settings), "side": side, "stride": stride, "files": listing}
     for name in LAST:
@@ -128,6 +130,14 @@ def _claim(state: Path, model: "ACSeg", sources: Sequence[Source]) -> dict[str, 
         )
     write_atomic(path, text)
     return key
+
+
+def _bytes(path: Path) -> int:
+    """Say how long a file is; -1 where it is not to be had, which reading it will explain."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def _cache_pixels(
@@ -218,6 +228,7 @@ def _stream(
         batch=BATCH,
         failed=note,
         only=todo,
+        reading=model.settings.reading,
     )
 
 
