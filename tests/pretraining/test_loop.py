@@ -104,10 +104,11 @@ def test_the_diary_has_a_line_a_step_with_finite_losses(
         assert all(np.isfinite(value) for value in line.values())
 
 
+@pytest.mark.parametrize("collage", [0.0, 0.7])
 def test_a_killed_training_goes_on_to_the_bytes_of_an_undisturbed_one(
-    photos: Photos, tiny: Tiny, tmp_path: Path
+    photos: Photos, tiny: Tiny, tmp_path: Path, collage: float
 ) -> None:
-    chosen = tiny(steps=5)
+    chosen = tiny(steps=5, collage=collage)
     whole = train(photos, tmp_path / "whole", chosen, save_every=2)
     out = tmp_path / "killed"
     with pytest.raises(Killed):
@@ -230,6 +231,12 @@ def test_a_side_that_the_patch_does_not_divide_is_refused(
         DataError, match="side = 36: expected a multiple of the patch of the ViT, 8"
     ):
         train(photos, tmp_path / "bb", tiny(side=36))
+
+
+def test_collages_change_what_is_learned(photos: Photos, tiny: Tiny, tmp_path: Path) -> None:
+    plain = train(photos, tmp_path / "plain", tiny(steps=2))
+    collages = train(photos, tmp_path / "collages", tiny(steps=2, collage=1.0))
+    assert weights(plain) != weights(collages)
 
 
 def test_another_seed_gives_other_weights(photos: Photos, tiny: Tiny, tmp_path: Path) -> None:

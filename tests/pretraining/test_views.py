@@ -144,3 +144,22 @@ def test_turning_the_hue_by_a_third_swaps_the_channels_and_keeps_the_sum() -> No
     turned = _turn_hue(images, torch.tensor([0.4, -0.9]))
     torch.testing.assert_close(turned.sum(1), images.sum(1))
     torch.testing.assert_close(turned.square().sum(1), images.square().sum(1))
+
+
+def test_the_cut_is_a_clear_figure_and_else_some_of_the_coarsest_regions() -> None:
+    regions = torch.arange(4).repeat_interleave(16).view(1, 8, 8).repeat(2, 1, 1)
+    figure = torch.zeros(2, 8, 8)
+    figure[0, 2:6, 2:6] = 1.0  # clear; the second view has none
+    for seed in range(5):
+        torch.manual_seed(seed)
+        cut = views._cut(regions, figure)
+        assert torch.equal(cut[0], figure[0] > 0.5)
+        for region in range(4):
+            inside = cut[1][regions[1] == region]
+            assert inside.all() or not inside.any()
+
+
+def test_the_cut_has_the_size_of_the_view() -> None:
+    view = view_of(batch())
+    assert view.cut.shape == (3, SIDE, SIDE)
+    assert view.cut.dtype == torch.bool

@@ -14,6 +14,7 @@ from torch import Tensor
 from acseg.backbone.precision import choose_device, choose_precision
 from acseg.errors import DataError, RunError
 from acseg.images.write import write_atomic
+from acseg.pretraining.collage import collage_target, make_collage, no_collage
 from acseg.pretraining.losses import affinity_loss, contrast, pool_regions, target_affinity
 from acseg.pretraining.network import MEAN, STD, Network, Student, new_vit
 from acseg.pretraining.photos import Photos
@@ -158,10 +159,13 @@ def _step(
 ) -> dict[str, float]:
     """Take one step of the student on a pair of views; give its losses."""
     mine, other = views
+    shown = no_collage(mine)
+    if settings.collage > 0:
+        shown = make_collage(mine, share=settings.collage)
     fast = precision == torch.bfloat16
     kind = mine.images.device.type
     with torch.autocast(kind, torch.bfloat16, enabled=fast):
-        cls, pixels = student(mine.images)
+        cls, pixels = student(shown.images)
     with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=fast):
         other_cls, other_pixels = teacher(other.images)
     losses: dict[str, Tensor] = {}
@@ -171,9 +175,12 @@ def _step(
         figure_weight=settings.figure_weight,
         slope=settings.figure_slope,
     )
+    if settings.collage > 0:
+        target = collage_target(target, shown.piece, shown.pieces)
     losses["affinity"] = affinity_loss(pixels, target)
     scale = int(torch.randint(mine.regions.shape[1], ()))
-    queries, size = pool_regions(pixels.float(), mine.regions[:, scale], MAX_REGIONS)
+    own = mine.regions[:, scale].masked_fill(shown.piece > 0, MAX_REGIONS - 1)
+    queries, size = pool_regions(pixels.float(), own, MAX_REGIONS)
     keys, other_size = pool_regions(other_pixels.float(), other.regions[:, scale], MAX_REGIONS)
     seen = (size >= 2) & (other_size >= 2)
     seen[:, -1] = False  # the last id gathers what is left over

@@ -46,6 +46,9 @@ class PretrainSettings:
         Range of a view's share of the photograph.
     strength : float
         Of the colour changes, 0 to 1.
+    collage : float
+        Probability that a cut-out of another photograph is pasted into a view, twice; 0 to 1.
+        For scenes of many things, which photographs of one object do not show.
     seed : int
     """
 
@@ -69,6 +72,7 @@ class PretrainSettings:
     temperature: float = 0.2
     crop: tuple[float, float] = (0.35, 1.0)
     strength: float = 0.7
+    collage: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:

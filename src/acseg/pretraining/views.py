@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from acseg.pretraining.losses import CLEAR
+
 GREY = (0.299, 0.587, 0.114)
 
 
@@ -19,11 +21,15 @@ class View:
     regions : (B, S, N) int64
         Region id of each pixel (patch centre) at each scale of over-segmentation.
     figure : (B, N) float32 in 0..1
+    cut : (B, s, s) bool
+        What a collage may take from it: the figure where it is clear, else a random half of the
+        coarsest regions.
     """
 
     images: Tensor
     regions: Tensor
     figure: Tensor
+    cut: Tensor
 
 
 def random_view(
@@ -69,7 +75,25 @@ def random_view(
     sampled = sampled.flatten(2)  # (B, S + 1, N)
     if strength > 0:
         images = _recolour(images, strength)
-    return View(images, sampled[:, :-1].long(), sampled[:, -1] / 255)
+    coarse = F.grid_sample(
+        maps[:, -2:].float(), points, mode="nearest", padding_mode="reflection", align_corners=False
+    )
+    return View(
+        images,
+        sampled[:, :-1].long(),
+        sampled[:, -1] / 255,
+        _cut(coarse[:, 0].long(), coarse[:, 1] / 255),
+    )
+
+
+def _cut(regions: Tensor, figure: Tensor) -> Tensor:
+    """Choose what to cut out, (B, s, s) bool: a clear figure, else a random half of the regions."""
+    flat = figure.flatten(1)
+    clear = flat.var(1, correction=0) >= CLEAR / 2  # (B,)
+    middle = (flat.amin(1) + flat.amax(1)) / 2
+    kept = (torch.rand(len(regions), 256) < 0.5).to(regions.device)
+    some = kept.gather(1, regions.flatten(1)).view_as(regions)
+    return torch.where(clear[:, None, None], figure > middle[:, None, None], some)
 
 
 def _crop(aspect: Tensor, area: tuple[float, float]) -> Tensor:
