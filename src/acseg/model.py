@@ -22,8 +22,10 @@ from acseg.classes.regions import find_regions
 from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.generator import AdaptiveConceptGenerator
 from acseg.concepts.merging import concept_affinity, merge_concepts, merge_scores
+from acseg.concepts.modularity import modularity_loss
 from acseg.drawing import Conceptualized, draw_classes, draw_concepts
-from acseg.errors import RunError
+from acseg.errors import DataError, RunError
+from acseg.estimator import Estimator, UnfittedError
 from acseg.images.batch import to_tensor
 from acseg.images.open import open_pictures
 from acseg.naming.named import Named
@@ -32,15 +34,18 @@ from acseg.segmentation import Segmentation
 from acseg.settings import Settings
 
 BUNDLED = Path(__file__).parent / "bundled"
+OPEN = ("side", "stride", "merge")  # settings that the bundled backbone fills in
 PATCHES = 28  # on the short side, where `side` is not set
 
 Source = str | Path | bytes | Image.Image | np.ndarray
 
 
-class ACSeg(Named):
+class ACSeg(Named, Estimator):
     """Find the classes of a collection of photographs without labels, and draw them.
 
-    Nothing is loaded before it is needed.
+    Nothing is loaded before it is needed. It is an estimator in the manner of scikit-learn:
+    `clone`, `get_params`, `set_params`, `Pipeline` and `GridSearchCV` work, with a list of paths
+    as the data.
 
     Parameters
     ----------
@@ -86,6 +91,7 @@ class ACSeg(Named):
         self.becomes_: dict[int, int] = {}
         self.failed_: list[tuple[str, str]] = []
         self._backbone: Backbone | None = None
+        self._filled: dict[str, Any] = {}
 
     @classmethod
     def load(
@@ -123,7 +129,11 @@ class ACSeg(Named):
         return self
 
     def fit(
-        self, inputs: Source | Sequence[str | Path], *, run: str | Path | None = None
+        self,
+        inputs: str | Path | Sequence[str | Path],
+        y: Any = None,
+        *,
+        run: str | Path | None = None,
     ) -> "ACSeg":
         """Train the generator on a collection, and find its classes.
 
@@ -131,6 +141,8 @@ class ACSeg(Named):
         ----------
         inputs : path, or sequence of paths
             Files, folders or globs.
+        y : ignored
+            There for scikit-learn.
         run : path, optional
             Where caches and checkpoints are kept, so that a killed call goes on, and where the
             result is saved. Default: a temporary folder.
@@ -147,7 +159,8 @@ class ACSeg(Named):
         """
         from acseg.training.fit import fit_collection
 
-        paths = [inputs] if isinstance(inputs, str | Path) else list(inputs)  # type: ignore[arg-type]
+        paths = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+        self.names_, self.becomes_ = {}, {}  # those of classes that were found before
         if run is not None:
             fit_collection(self, paths, Path(run))
             return self
@@ -160,7 +173,7 @@ class ACSeg(Named):
 
         Parameters
         ----------
-        source : path, bytes, PIL image, (H, W[, 3]) array, or a list of these
+        source : path, URL, bytes, PIL image, (H, W[, 3]) array, or a list of these
             A folder or a glob stands for the list of its pictures, in the order of their names.
 
         Returns
@@ -187,6 +200,30 @@ class ACSeg(Named):
         """
         return self._over(source, self.predict_batch)
 
+    def fit_predict(self, inputs: str | Path | Sequence[str | Path], y: Any = None) -> Any:
+        """Fit to a collection, and find the classes of each of its pictures."""
+        return self.fit(inputs, y).predict(inputs)
+
+    def score(self, source: Any, y: Any = None) -> float:
+        """Measure how well the concepts split the pixel graphs of pictures: their modularity.
+
+        Parameters
+        ----------
+        source : as in `segment`
+        y : ignored
+            There for scikit-learn.
+
+        Returns
+        -------
+        float
+            Mean over the pictures of the modularity that `fit` trains for, -1 to 1; more is
+            better. Compare only models of one backbone, block, stride and side.
+        """
+        scores = self._over(source, self._modularity)
+        if isinstance(scores, list) and not scores:
+            raise DataError("no picture to score")
+        return float(np.mean(scores))
+
     def segment_batch(self, pictures: list[np.ndarray], images: Tensor) -> list[Segmentation]:
         """Segment a batch: pictures (H, W, 3) uint8 as read, images (B, 3, h, w) as resized."""
         return draw_concepts(self.conceptualize(images), pictures)
@@ -194,7 +231,7 @@ class ACSeg(Named):
     def predict_batch(self, pictures: list[np.ndarray], images: Tensor) -> list[Segmentation]:
         """Classify the concepts of a batch; arguments as in `segment_batch`."""
         if self.centres_ is None:
-            raise RunError("this model has no classes yet; `fit` on a collection finds them")
+            raise UnfittedError("this model has no classes yet; `fit` on a collection finds them")
         found = self.conceptualize(images)
         descriptors = self.describe(found, images)
         background = self.settings.background
@@ -259,8 +296,7 @@ class ACSeg(Named):
     def backbone(self) -> Backbone:
         """The frozen backbone, loaded at first use."""
         if self._backbone is None:
-            if self.settings.backbone == "bundled":
-                self.settings = settled(self.settings)
+            self._settle()
             self._backbone = load_backbone(
                 self.settings.backbone,
                 block=self.settings.block,
@@ -279,7 +315,7 @@ class ACSeg(Named):
     def _generator(self) -> AdaptiveConceptGenerator:
         generator = getattr(self, "generator_", None)
         if generator is None:
-            raise RunError("this model has no generator yet; `fit` trains one, `load` brings one")
+            raise UnfittedError("this model has no generator yet; `fit` trains, `load` brings one")
         return generator
 
     def _take_generator(self, run: Run, path: Path) -> None:
@@ -301,6 +337,18 @@ class ACSeg(Named):
             raise RunError(f"{path} does not fit: {reason}") from error
         self.generator_ = generator.to(self.backbone.device).eval().requires_grad_(False)
 
+    def _settle(self) -> None:
+        if self.settings.backbone == "bundled":
+            told, self.settings = self.settings, settled(self.settings)
+            left = [name for name in OPEN if getattr(told, name) is None]
+            self._filled |= {name: getattr(self.settings, name) for name in left}
+
+    def _modularity(self, pictures: list[np.ndarray], images: Tensor) -> list[float]:
+        found = self.conceptualize(images)
+        own = self.settings.self_affinity
+        pairs = zip(found.features.pixels, found.concepts, strict=True)
+        return [-float(modularity_loss(x[None], c[None], self_affinity=own)) for x, c in pairs]
+
     def _over(self, source: Any, batch: Any) -> Any:
         pictures, several = open_pictures(source)
         results = []
@@ -313,5 +361,5 @@ class ACSeg(Named):
 def settled(settings: Settings) -> Settings:
     """Fill in, for the bundled backbone, what it was measured to need and the user left open."""
     own, _ = read_config(BUNDLED)
-    open_ones = [n for n in ("side", "stride", "merge") if getattr(settings, n) is None]
+    open_ones = [name for name in OPEN if getattr(settings, name) is None]
     return replace(settings, **{name: getattr(own, name) for name in open_ones})

@@ -1,4 +1,4 @@
-"""From whatever stands for pictures (paths, folders, arrays, bytes, ...) to the pictures."""
+"""From whatever stands for pictures (paths, folders, addresses, arrays, ...) to the pictures."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from acseg.errors import ImageError
+from acseg.images.fetch import fetch, is_url
 from acseg.images.read import read_image
 from acseg.images.walk import find_images
 
@@ -16,8 +17,9 @@ def open_pictures(source: Any) -> tuple[Iterator[np.ndarray], bool]:
 
     Parameters
     ----------
-    source : path, bytes, PIL image, (H, W[, 3]) array, or a list or tuple of these
-        A folder or a glob stands for the list of its pictures, in the order of their names.
+    source : path, URL, bytes, PIL image, (H, W[, 3]) array, or a list, tuple or array of these
+        A folder or a glob stands for its pictures, in the order of their names. An URL begins
+        with http:// or https://.
 
     Returns
     -------
@@ -31,11 +33,29 @@ def open_pictures(source: Any) -> tuple[Iterator[np.ndarray], bool]:
     ImageError
         Naming the first picture that cannot be read, when its turn comes.
     """
-    if isinstance(source, str | Path) and not Path(source).is_file():
-        found, failures = find_images([source])
-        if failures:
-            raise ImageError(f"{failures[0].path}: {failures[0].reason}")
-        source = [one.path for one in found]
-    several = isinstance(source, list | tuple)
-    items = source if several else [source]
-    return (read_image(item) for item in items), several
+    if isinstance(source, np.ndarray) and source.dtype.kind in "UO":  # texts or objects
+        source = source.tolist()
+    listed = isinstance(source, list | tuple)
+    items = source if listed else [source]
+    several = listed or _stands_for_several(source)
+    return (_read(one) for item in items for one in _expand(item)), several
+
+
+def _stands_for_several(item: Any) -> bool:
+    """Whether this may be the name of a folder or a glob."""
+    return isinstance(item, str | Path) and not is_url(item) and not Path(item).is_file()
+
+
+def _expand(item: Any) -> Iterator[Any]:
+    """Give the pictures that one item stands for."""
+    if not _stands_for_several(item):
+        yield item
+        return
+    found, failures = find_images([item])
+    if failures:
+        raise ImageError(f"{failures[0].path}: {failures[0].reason}")
+    yield from (one.path for one in found)
+
+
+def _read(item: Any) -> np.ndarray:
+    return read_image(fetch(item), name=item) if is_url(item) else read_image(item)
