@@ -17,6 +17,8 @@ from acseg.cli import fit  # noqa: F401
 from acseg.cli import predict  # noqa: F401
 from acseg.cli import name  # noqa: F401
 from acseg.cli import report  # noqa: F401
+from acseg.cli import serve  # noqa: F401
+from acseg.cli import export  # noqa: F401
 from acseg.cli import evaluate  # noqa: F401
 from acseg.cli import backbones  # noqa: F401
 from acseg.cli import pretrain  # noqa: F401

@@ -1,6 +1,6 @@
 """Masks in the forms that other tools read: COCO's run lengths and polygons."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from scipy import ndimage
@@ -35,12 +35,27 @@ def encode_rle(mask: np.ndarray) -> RLE:
         If `mask` is not two-dimensional, or pycocotools is missing.
     """
     mask = _checked(mask)
-    try:
-        from pycocotools import mask as coco
-    except ImportError:
-        raise DataError("COCO run lengths need pycocotools; pip install 'acseg[export]'") from None
-    encoded = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    encoded = _pycocotools().encode(np.asfortranarray(mask, dtype=np.uint8))
     height, width = mask.shape
+    return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
+
+
+def pack_runs(counts: np.ndarray, height: int, width: int) -> RLE:
+    """Compress the lengths of runs down the columns, outside and inside in turn.
+
+    Parameters
+    ----------
+    counts : (n,) integer
+        The first run lies outside the mask and may be 0; the sum is height times width.
+    height, width : int
+
+    Raises
+    ------
+    DataError
+        If pycocotools is missing.
+    """
+    runs = {"size": [height, width], "counts": counts.tolist()}
+    encoded = _pycocotools().frPyObjects(runs, height, width)
     return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
 
 
@@ -115,6 +130,14 @@ def simplify(corners: np.ndarray, tolerance: float) -> np.ndarray:
     gap = _distance(closed[:-1], closed[0], closed[far])
     keep[int(np.argmax(gap))] = True
     return corners[keep[:-1]]
+
+
+def _pycocotools() -> Any:
+    try:
+        from pycocotools import mask
+    except ImportError:
+        raise DataError("COCO run lengths need pycocotools; pip install 'acseg[export]'") from None
+    return mask
 
 
 def _checked(mask: np.ndarray) -> np.ndarray:
