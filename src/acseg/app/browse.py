@@ -1,0 +1,181 @@
+"""An OUT folder to look through: its pictures, classes and overlays, and nothing outside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from acseg.errors import AcsegError, DataError
+from acseg.images.colours import VOID, palette
+from acseg.images.records import Record, read_classes, read_records
+from acseg.images.write import overlay_name, read_labels
+from acseg.report.thumbnails import photograph_thumbnail, shrink_labels
+
+PAGE = 24  # pictures shown at once
+THUMBNAIL = 176  # their short side in px
+DIMMED = 0.22  # how much is left of what does not belong to the class looked for
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture of OUT: its overlay, its labels (H, W) of the same size, its record."""
+
+    drawn: Image.Image
+    labels: np.ndarray
+    record: Record
+
+
+class Folder:
+    """An OUT folder that `segment` or `predict` wrote.
+
+    Parameters
+    ----------
+    out : Path
+
+    Attributes
+    ----------
+    records : list of Record
+        The pictures that worked, in the order of the file.
+    failed : int
+        Number of pictures that did not.
+    names : dict of int to str
+        Names of the classes; empty after `segment`.
+    colours : (255, 3) uint8
+
+    Raises
+    ------
+    DataError
+        If it is no such folder.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.name = out.resolve().name
+        self.read()
+
+    def read(self) -> None:
+        """Read the records again if they were written since."""
+        path = self.out / "segments.jsonl"
+        try:
+            stamp = path.stat().st_mtime_ns
+        except OSError:
+            raise DataError(
+                f"{self.out} is no output folder: it has no segments.jsonl; "
+                f"`acseg predict RUN INPUT -o {self.out}` makes one"
+            ) from None
+        if stamp == getattr(self, "_stamp", None):
+            return
+        records = read_records(path)
+        self.records = [r for r in records if r.status == "ok"]
+        self.failed = len(records) - len(self.records)
+        self.names: dict[int, str] = {}
+        self.colours = palette(VOID)
+        if (self.out / "classes.json").is_file():
+            for item in read_classes(self.out / "classes.json"):
+                self.names[item.id] = item.name or f"class {item.id}"
+                self.colours[item.id] = item.colour
+        self._stamp = stamp
+
+    @property
+    def subfolders(self) -> list[str]:
+        """Folders below the collection that hold pictures, where there are several."""
+        found = sorted({str(PurePosixPath(r.path).parent) for r in self.records})
+        return found if len(found) > 1 else []
+
+    def find(
+        self, *, label: int | None = None, text: str = "", subfolder: str | None = None
+    ) -> list[int]:
+        """Find pictures, as places in `records`.
+
+        Parameters
+        ----------
+        label : int, optional
+            Only those that show this class; those with the most of it come first.
+        text : str
+            Only those whose name contains this, in upper or lower case.
+        subfolder : str, optional
+            Only those of this folder and below it.
+        """
+        found = []
+        for i, record in enumerate(self.records):
+            path = PurePosixPath(record.path)
+            below = subfolder in (None, str(path.parent), *map(str, path.parent.parents))
+            if below and text.casefold() in record.path.casefold():
+                found.append(i)
+        if label is None:
+            return found
+        share = {i: _share(self.records[i], label) for i in found}
+        return sorted((i for i in found if share[i] > 0), key=lambda i: (-share[i], i))
+
+    def inside(self, relative: str | None) -> Path | None:
+        """Find a file of OUT; None if it is missing, or lies outside however it is called."""
+        if not relative:
+            return None
+        root = self.out.resolve()
+        try:
+            path = (root / relative).resolve()
+            return path if path.is_relative_to(root) and path.is_file() else None
+        except (OSError, ValueError, RuntimeError):  # a loop of links, a NUL in the name
+            return None
+
+    def overlay(self, place: int, side: int) -> Image.Image | None:
+        """Read the overlay of a picture, its short side at most `side` px."""
+        labels = self.records[place].labels
+        if not labels or not labels.startswith("labels/"):
+            return None
+        path = self.inside("overlays/" + overlay_name(labels.removeprefix("labels/")))
+        try:
+            return None if path is None else photograph_thumbnail(path, side)
+        except AcsegError:
+            return None
+
+    def labels(self, place: int, size: tuple[int, int]) -> np.ndarray | None:
+        """Read the labels of a picture, sampled at (width, height)."""
+        path = self.inside(self.records[place].labels)
+        try:
+            return None if path is None else shrink_labels(read_labels(path), size)
+        except AcsegError:
+            return None
+
+    def thumbnail(self, place: int, label: int | None = None) -> Image.Image | None:
+        """Draw a small overlay, in which a class, if given, stands out."""
+        drawn = self.overlay(place, THUMBNAIL)
+        if drawn is None or label is None:
+            return drawn
+        labels = self.labels(place, drawn.size)
+        if labels is None:
+            return drawn
+        values = np.asarray(drawn)
+        return Image.fromarray(
+            np.where((labels == label)[..., None], values, values * DIMMED).astype(np.uint8)
+        )
+
+    def show(self, place: int, side: int) -> Shown:
+        """Read one picture to look at.
+
+        Raises
+        ------
+        DataError
+            If its overlay or its labels are missing, broken or outside of OUT.
+        """
+        record = self.records[place]
+        drawn = self.overlay(place, side)
+        labels = None if drawn is None else self.labels(place, drawn.size)
+        if drawn is None or labels is None:
+            raise DataError(
+                f"{record.path}: its overlay or its label map is missing in {self.name}"
+            )
+        return Shown(drawn, labels, record)
+
+
+def page_of(places: Sequence[int], page: int) -> tuple[list[int], int, int]:
+    """Cut a page out of what was found: the places, the page (1..pages), the number of pages."""
+    pages = max(1, -(-len(places) // PAGE))
+    page = min(max(1, page), pages)
+    return list(places[(page - 1) * PAGE : page * PAGE]), page, pages
+
+
+def _share(record: Record, label: int) -> float:
+    return sum(s.area for s in record.segments if s.id == label)
