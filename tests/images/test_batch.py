@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acseg.images.batch import LONGEST, fitted_size, like_shaped, to_tensor
+from acseg.images.batch import LONGEST, fitted_size, to_tensor
 
 
 @settings(deadline=None)
@@ -51,38 +51,3 @@ def test_making_smaller_averages() -> None:
 def test_only_pictures_that_were_read_are_taken(image: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
         to_tensor(image, side=8, multiple=8)
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.sampled_from([(8, 8), (8, 16), (16, 8)]), max_size=40),
-    st.integers(1, 5),
-    st.integers(1, 3),
-)
-def test_every_item_comes_once_with_its_shape(shapes: list, batch: int, waiting: int) -> None:
-    items = [torch.full((3, *shape), float(i)) for i, shape in enumerate(shapes)]
-    seen: list[int] = []
-    for indices, tensors in like_shaped(iter(items), batch, waiting=waiting):
-        assert 1 <= len(indices) == len(tensors) <= batch
-        for index, tensor in zip(indices, tensors, strict=True):
-            torch.testing.assert_close(tensor, items[index])
-        seen += indices
-    assert sorted(seen) == list(range(len(items)))
-
-
-def test_full_batches_where_shapes_agree_and_few_items_wait() -> None:
-    taken = 0
-
-    def count():
-        nonlocal taken
-        for i in range(100):
-            taken += 1
-            yield torch.zeros(3, 8, 8 * (i % 10 + 1))
-
-    held = 0
-    for indices, _ in like_shaped(count(), 4, waiting=2):
-        held += len(indices)
-        assert taken - held < 8
-    assert [len(i) for i, _ in like_shaped([torch.zeros(3, 8, 8)] * 10, 4)] == [4, 4, 2]
-    with pytest.raises(ValueError, match="1 or more"):
-        list(like_shaped([], 0))

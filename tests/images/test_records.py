@@ -77,7 +77,7 @@ def test_a_confidence_that_is_no_number_is_null(tmp_path: Path) -> None:
 
 def test_what_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
     record = Record("a", size=(1, 1), segments=(Segment(0, 1.0, (0, 0, 1, 1), 1.5),))
-    with pytest.raises(DataError, match=r"s\.jsonl line 2: .*confidence 1\.5"):
+    with pytest.raises(DataError, match=r"the record of a: .*confidence 1\.5"):
         write_records(tmp_path / "s.jsonl", [FOUND, record])
     assert not (tmp_path / "s.jsonl").exists()
 

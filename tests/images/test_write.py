@@ -15,6 +15,7 @@ from acseg.images.write import (
     label_name,
     overlay_name,
     read_labels,
+    remove_partials,
     write_atomic,
     write_labels,
 )
@@ -43,6 +44,19 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
         write_atomic(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    kept = [tmp_path / name for name in ("a.part", ".hidden", ".0123.part", "b.png")]
+    left = [tmp_path / ".0123456789abcdef.part", tmp_path / "deep" / ".fedcba9876543210.part"]
+    for path in kept + left:
+        write_atomic(path, "x")
+    remove_partials(tmp_path)
+    assert [path.exists() for path in left] == [False, True]
+    remove_partials(tmp_path, deep=True)
+    assert [path.exists() for path in left] == [False, False]
+    assert all(path.exists() for path in kept)
+    remove_partials(tmp_path / "gone")
 
 
 def test_the_longest_names_can_be_written(tmp_path: Path) -> None:

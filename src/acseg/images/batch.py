@@ -1,6 +1,4 @@
-"""From pictures to tensors for the backbone, and tensors of one shape together."""
-
-from collections.abc import Iterable, Iterator
+"""From pictures to tensors for the backbone."""
 
 import numpy as np
 import torch
@@ -66,47 +64,3 @@ def to_tensor(image: np.ndarray, *, side: int, multiple: int) -> Tensor:
         pixels[None].float() / 255, size=size, mode="bilinear", antialias=True, align_corners=False
     )
     return resized[0].clamp(0, 1)  # (3, h, w)
-
-
-def like_shaped(
-    items: Iterable[Tensor], batch: int, *, waiting: int = 8
-) -> Iterator[tuple[list[int], Tensor]]:
-    """Group tensors of equal shape into batches.
-
-    Nothing is padded or cropped. Items wait for others of their shape; the order in which they
-    came is restored by the indices.
-
-    Parameters
-    ----------
-    items : iterable of (3, h, w)
-        Taken one by one, so it may be longer than the memory is large.
-    batch : int
-        Largest number of items in a batch.
-    waiting : int, default 8
-        At most ``waiting * batch`` items wait; then the largest group goes as it is.
-        More gives fuller batches and takes more memory; 2 to 32.
-
-    Yields
-    ------
-    indices, tensors : list of int, (b, 3, h, w)
-        Places of the items in `items`, and the items, 1 <= b <= `batch`.
-    """
-    if batch < 1 or waiting < 1:
-        raise ValueError(f"batch and waiting must be 1 or more, not {batch} and {waiting}")
-    groups: dict[torch.Size, list[tuple[int, Tensor]]] = {}
-    held = 0
-    for index, item in enumerate(items):
-        group = groups.setdefault(item.shape, [])
-        group.append((index, item))
-        held += 1
-        if held >= waiting * batch and len(group) < batch:
-            group = max(groups.values(), key=len)
-        if len(group) == batch or held >= waiting * batch:
-            held -= len(group)
-            yield _stacked(groups.pop(group[0][1].shape))
-    for group in groups.values():
-        yield _stacked(group)
-
-
-def _stacked(group: list[tuple[int, Tensor]]) -> tuple[list[int], Tensor]:
-    return [index for index, _ in group], torch.stack([item for _, item in group])

@@ -33,14 +33,14 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from acseg.errors import DataError
 from acseg.images.names import safe_text
-from acseg.images.write import write_atomic
+from acseg.images.write import atomic_file, write_atomic
 
 Box = tuple[int, int, int, int]
 Kind = Literal["concepts", "classes"]
@@ -99,36 +99,58 @@ class ClassRecord:
     exemplars: tuple[Exemplar, ...] = ()
 
 
+def record_line(record: Record) -> str:
+    """Write a record as its line of ``segments.jsonl``, without the line break.
+
+    Raises
+    ------
+    DataError
+        Naming the fault, if the record holds what could not be read back.
+    """
+    line = json.dumps(_record_to_json(record), ensure_ascii=False)
+    _parse(f"the record of {safe_text(record.path)}", line, _record_from_json)
+    return line
+
+
+def parse_record(line: str, where: str = "a record") -> Record:
+    """Read one line of ``segments.jsonl``; raise DataError, beginning with `where`, if broken."""
+    return _parse(where, line, _record_from_json)
+
+
 def write_records(path: str | Path, records: Iterable[Record]) -> Path:
     """Write ``segments.jsonl``, whole or not at all, one line a record in the order given.
 
     Raises
     ------
     DataError
-        Naming the line and the fault, if a record holds what could not be read back.
+        Naming the record and the fault, if it holds what could not be read back.
     """
-    lines = []
-    for number, record in enumerate(records, start=1):
-        line = json.dumps(_record_to_json(record), ensure_ascii=False)
-        _parse(f"{safe_text(path)} line {number}", line, _record_from_json)
-        lines.append(line + "\n")
-    return write_atomic(path, "".join(lines))
+    with atomic_file(path) as file:
+        for record in records:
+            file.write((record_line(record) + "\n").encode("utf-8"))
+    return Path(path)
 
 
-def read_records(path: str | Path) -> list[Record]:
-    """Read ``segments.jsonl``.
+def iterate_records(path: str | Path) -> Iterator[Record]:
+    """Read ``segments.jsonl`` record by record, so that it may be longer than memory is large.
 
     Raises
     ------
     DataError
         Naming the line and the fault, if the file is missing or not as described above.
     """
-    lines = _read_text(path).split("\n")
-    return [
-        _parse(f"{safe_text(path)} line {number}", line, _record_from_json)
-        for number, line in enumerate(lines, start=1)
-        if line.strip()
-    ]
+    try:
+        with Path(path).open(encoding="utf-8", newline="\n") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield parse_record(line, f"{safe_text(path)} line {number}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def read_records(path: str | Path) -> list[Record]:
+    """Read ``segments.jsonl`` as a list; see `iterate_records`."""
+    return list(iterate_records(path))
 
 
 def write_classes(path: str | Path, classes: Sequence[ClassRecord]) -> Path:
@@ -189,12 +211,14 @@ def _record_to_json(record: Record) -> dict[str, Any]:
 def _read_text(path: str | Path) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError(
-            f"{safe_text(path)}: no such file; is its folder the output of acseg?"
-        ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{safe_text(path)}: cannot be read ({error})") from error
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: str | Path, error: Exception) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{safe_text(path)}: no such file; is its folder the output of acseg?")
+    return DataError(f"{safe_text(path)}: cannot be read ({error})")
 
 
 def _parse(where: str, text: str, convert: Callable[[Any], _T]) -> _T:

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from acseg.errors import ImageError
+from acseg.images.bands import PLAIN, Reading
 from acseg.images.batch import fitted_size, to_tensor
-from acseg.images.read import read_image
+from acseg.images.tiles import read_source
 from acseg.images.walk import Source
 
 CHUNK = 128  # no batch reaches over the bounds of so many sources
@@ -80,6 +81,7 @@ def stream_pictures(
     failed: Callable[[int, Source, str], None],
     only: Sequence[int] | None = None,
     known: Callable[[int], Size | None] = lambda index: None,
+    reading: Reading = PLAIN,
     workers: int = WORKERS,
 ) -> Iterator[tuple[list[Picture], Tensor]]:
     """Read pictures and hand them out in batches of one shape, few batches in memory at once.
@@ -99,6 +101,8 @@ def stream_pictures(
         Gives the size (height, width) of a picture that is done already, and None for one to do.
         A batch of which all are done is passed over and nothing of it read; where one is to do,
         the others are read too, so that the batch is the same as ever.
+    reading : Reading
+        Which bands are read, and how values of more than 8 bits become 8.
     workers : int
         Threads that decode; 1 to 8.
 
@@ -112,7 +116,7 @@ def stream_pictures(
         source = sources[index]
         state = stamp(source)
         try:
-            image = read_image(source.path, name=source.relative)
+            image = read_source(source, reading)
             tensor = to_tensor(image, side=side, multiple=multiple)
         except ImageError as error:
             return error

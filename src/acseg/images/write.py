@@ -2,11 +2,14 @@
 
 import io
 import os
+import re
 import secrets
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -16,12 +19,30 @@ from acseg.images.colours import VOID, palette
 from acseg.images.names import safe_text
 from acseg.images.walk import Source
 
+PARTIAL = re.compile(r"\.[0-9a-f]{16}\.part")  # the temporary files of `atomic_file`
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes its name when the block ends well, and else is gone.
+
+    It is written to a temporary file in the same folder, which then takes the name. Folders that
+    are missing are made. Whatever stood under the name before stays until the new file is whole.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.parent / f".{secrets.token_hex(8)}.part"
+    try:
+        with partial.open("wb") as file:
+            yield file
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
 
 def write_atomic(path: str | Path, data: bytes | str) -> Path:
-    """Write a file so that it is there whole or not at all.
-
-    The data goes to a temporary file in the same folder, which then takes the name. Folders that
-    are missing are made. Whatever stood under the name before stays until the new file is whole.
+    """Write a file so that it is there whole or not at all; see `atomic_file`.
 
     Parameters
     ----------
@@ -35,16 +56,22 @@ def write_atomic(path: str | Path, data: bytes | str) -> Path:
     Path
         `path`.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f".{secrets.token_hex(8)}.part"
-    try:
-        partial.write_bytes(data.encode("utf-8") if isinstance(data, str) else data)
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return path
+    with atomic_file(path) as file:
+        file.write(data.encode("utf-8") if isinstance(data, str) else data)
+    return Path(path)
+
+
+def remove_partials(folder: Path, *, deep: bool = False) -> None:
+    """Remove the temporary files that a killed process left in a folder, and below it if `deep`.
+
+    Only where nothing else writes at the moment: hold the lock of the folder.
+    """
+    for here, below, files in os.walk(folder):
+        for name in files:
+            if PARTIAL.fullmatch(name):
+                Path(here, name).unlink(missing_ok=True)
+        if not deep:
+            below.clear()
 
 
 def label_name(sources: Iterable[Source | str]) -> dict[str, str]:
