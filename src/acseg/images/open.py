@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from acseg.errors import ImageError
+from acseg.images.bands import PLAIN, Reading
 from acseg.images.fetch import fetch, is_url
 from acseg.images.read import read_image
 from acseg.images.walk import find_images
 
 
-def open_pictures(source: Any) -> tuple[Iterator[np.ndarray], bool]:
+def open_pictures(source: Any, *, reading: Reading = PLAIN) -> tuple[Iterator[np.ndarray], bool]:
     """Open what was given, one picture at a time.
 
     Parameters
@@ -20,6 +21,8 @@ def open_pictures(source: Any) -> tuple[Iterator[np.ndarray], bool]:
     source : path, URL, bytes, PIL image, (H, W[, 3]) array, or a list, tuple or array of these
         A folder or a glob stands for its pictures, in the order of their names. An URL begins
         with http:// or https://.
+    reading : Reading
+        Which bands to show, and how to stretch them.
 
     Returns
     -------
@@ -38,7 +41,7 @@ def open_pictures(source: Any) -> tuple[Iterator[np.ndarray], bool]:
     listed = isinstance(source, list | tuple)
     items = source if listed else [source]
     several = listed or _stands_for_several(source)
-    return (_read(one) for item in items for one in _expand(item)), several
+    return (_read(one, reading) for item in items for one in _expand(item)), several
 
 
 def _stands_for_several(item: Any) -> bool:
@@ -57,5 +60,7 @@ def _expand(item: Any) -> Iterator[Any]:
     yield from (one.path for one in found)
 
 
-def _read(item: Any) -> np.ndarray:
-    return read_image(fetch(item), name=item) if is_url(item) else read_image(item)
+def _read(item: Any, reading: Reading) -> np.ndarray:
+    if is_url(item):
+        return read_image(fetch(item), name=item, reading=reading)
+    return read_image(item, reading=reading)
