@@ -23,12 +23,13 @@ from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.generator import AdaptiveConceptGenerator
 from acseg.concepts.merging import concept_affinity, merge_concepts, merge_scores
 from acseg.concepts.modularity import modularity_loss
-from acseg.drawing import Conceptualized, draw_classes, draw_concepts
-from acseg.errors import DataError, RunError
+from acseg.drawing import Conceptualized, Draw, class_drawings, concept_drawings
+from acseg.errors import DataError
 from acseg.estimator import Estimator, UnfittedError
 from acseg.images.batch import to_tensor
 from acseg.images.open import open_pictures
 from acseg.naming.named import Named
+from acseg.restore import check_centres, restore_generator
 from acseg.run import Run, read_config, read_run, write_run
 from acseg.segmentation import Segmentation
 from acseg.settings import Settings
@@ -74,6 +75,8 @@ class ACSeg(Named, Estimator):
         What `fit` could not read.
     """
 
+    generator_: AdaptiveConceptGenerator
+
     def __init__(
         self,
         backbone: str = "bundled",
@@ -112,13 +115,9 @@ class ACSeg(Named, Estimator):
         model.settings = found.settings
         model.centres_ = found.centres
         model.names_, model.becomes_ = found.names, found.becomes
-        model._take_generator(found, folder / "generator.safetensors")
-        dim = model.backbone.dim
-        if found.centres is not None and found.centres.shape[1] != dim:
-            raise RunError(
-                f"{folder / 'classes.safetensors'} has centres of {found.centres.shape[1]} "
-                f"dimensions, but the backbone {found.settings.backbone!r} has {dim}"
-            )
+        backbone = model.backbone
+        check_centres(found, folder, backbone.dim)
+        model.generator_ = restore_generator(found, folder, backbone.dim).to(backbone.device)
         return model
 
     def save(self, run: str | Path, *, notes: dict[str, Any] | None = None) -> "ACSeg":
@@ -226,10 +225,18 @@ class ACSeg(Named, Estimator):
 
     def segment_batch(self, pictures: list[np.ndarray], images: Tensor) -> list[Segmentation]:
         """Segment a batch: pictures (H, W, 3) uint8 as read, images (B, 3, h, w) as resized."""
-        return draw_concepts(self.conceptualize(images), pictures)
+        return [draw(p) for draw, p in zip(self.segment_later(images), pictures, strict=True)]
 
     def predict_batch(self, pictures: list[np.ndarray], images: Tensor) -> list[Segmentation]:
         """Classify the concepts of a batch; arguments as in `segment_batch`."""
+        return [draw(p) for draw, p in zip(self.predict_later(images), pictures, strict=True)]
+
+    def segment_later(self, images: Tensor) -> list[Draw]:
+        """Segment a batch (B, 3, h, w), and leave the drawing at full size to other threads."""
+        return concept_drawings(self.conceptualize(images))
+
+    def predict_later(self, images: Tensor) -> list[Draw]:
+        """Classify the concepts of a batch, and leave the drawing to other threads."""
         if self.centres_ is None:
             raise UnfittedError("this model has no classes yet; `fit` on a collection finds them")
         found = self.conceptualize(images)
@@ -239,13 +246,8 @@ class ACSeg(Named, Estimator):
         clusters, sure = assign_clusters(descriptors.cpu(), self.centres_, groups=groups)
         foreground = self.foreground(found)
         ids = class_ids(clusters, None if foreground is None else foreground.cpu())
-        return draw_classes(
-            found,
-            pictures,
-            self._drawn(ids),
-            sure,
-            background=background,
-            names=self.names_,
+        return class_drawings(
+            found, self._drawn(ids), sure, background=background, names=self.names_
         )
 
     @torch.inference_mode()
@@ -318,25 +320,6 @@ class ACSeg(Named, Estimator):
             raise UnfittedError("this model has no generator yet; `fit` trains, `load` brings one")
         return generator
 
-    def _take_generator(self, run: Run, path: Path) -> None:
-        prototypes = run.generator.get("prototypes")
-        if prototypes is None or prototypes.ndim != 2:
-            raise RunError(f"{path} holds no prototypes (k, D)")
-        dim = self.backbone.dim
-        if prototypes.shape != (run.settings.concepts, dim):
-            raise RunError(
-                f"{path} has prototypes {prototypes.shape}, expected "
-                f"{(run.settings.concepts, dim)} for the backbone {run.settings.backbone!r}"
-            )
-        generator = AdaptiveConceptGenerator(dim, concepts=run.settings.concepts)
-        try:
-            weights = {n: torch.from_numpy(w).float() for n, w in run.generator.items()}
-            generator.load_state_dict(weights)
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise RunError(f"{path} does not fit: {reason}") from error
-        self.generator_ = generator.to(self.backbone.device).eval().requires_grad_(False)
-
     def _settle(self) -> None:
         if self.settings.backbone == "bundled":
             told, self.settings = self.settings, settled(self.settings)
@@ -350,7 +333,7 @@ class ACSeg(Named, Estimator):
         return [-float(modularity_loss(x[None], c[None], self_affinity=own)) for x, c in pairs]
 
     def _over(self, source: Any, batch: Any) -> Any:
-        pictures, several = open_pictures(source)
+        pictures, several = open_pictures(source, reading=self.settings.reading)
         results = []
         for picture in pictures:
             image = to_tensor(picture, side=self.side, multiple=self.backbone.patch)
