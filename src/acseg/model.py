@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from acseg.backbone.backbone import Backbone
+from acseg.backbone.features import Features
 from acseg.backbone.load import load_backbone
 from acseg.classes.clusters import assign_clusters
 from acseg.classes.descriptors import describe_regions
@@ -237,23 +238,41 @@ class ACSeg(Named, Estimator):
 
     def predict_later(self, images: Tensor) -> list[Draw]:
         """Classify the concepts of a batch, and leave the drawing to other threads."""
+        found = self.conceptualize(images)
+        ids, sure = self.classify(self.describe(found, images), self.foreground(found))
+        background = self.settings.background
+        return class_drawings(found, ids, sure, background=background, names=self.names_)
+
+    def classify(self, descriptors: Tensor, foreground: Tensor | None) -> tuple[NDArray, NDArray]:
+        """Find the class of each region, and how sure it is.
+
+        Parameters
+        ----------
+        descriptors : (R, D)
+            Of `describe`.
+        foreground : (R,) bool, optional
+            Of `foreground`.
+
+        Returns
+        -------
+        ids, sure : (R,) integer, (R,) float
+            Classes as they are drawn: merged ones as one, dropped ones as void.
+        """
         if self.centres_ is None:
             raise UnfittedError("this model has no classes yet; `fit` on a collection finds them")
-        found = self.conceptualize(images)
-        descriptors = self.describe(found, images)
-        background = self.settings.background
-        groups = self._drawn(np.arange(len(self.centres_)) + background)
+        groups = self._drawn(np.arange(len(self.centres_)) + self.settings.background)
         clusters, sure = assign_clusters(descriptors.cpu(), self.centres_, groups=groups)
-        foreground = self.foreground(found)
         ids = class_ids(clusters, None if foreground is None else foreground.cpu())
-        return class_drawings(
-            found, self._drawn(ids), sure, background=background, names=self.names_
-        )
+        return self._drawn(ids), sure
 
     @torch.inference_mode()
     def conceptualize(self, images: Tensor) -> Conceptualized:
         """Encode a batch (B, 3, h, w) in 0..1 and generate its concepts."""
-        features = self.backbone(images)
+        return self.conceptualize_features(self.backbone(images))
+
+    @torch.inference_mode()
+    def conceptualize_features(self, features: Features) -> Conceptualized:
+        """Generate the concepts of a batch that was encoded."""
         concepts = self._generator()(features.pixels)  # (B, k, D)
         scores = concept_scores(features.pixels, concepts)  # (B, N, k)
         scores = self._merge(features.pixels, scores)

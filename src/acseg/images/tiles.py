@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from acseg.errors import ImageError
 from acseg.images.bands import PLAIN, Reading
-from acseg.images.read import explain, read_image
+from acseg.images.read import read_image
 from acseg.images.tiff import Tiff
 from acseg.images.walk import Source
 from acseg.images.windows import Windows, open_windows, starts_as_tiff
@@ -103,11 +102,7 @@ def read_source(source: Source, reading: Reading = PLAIN) -> np.ndarray:
     """
     if source.window is None:
         return read_image(source.path, name=source.relative, reading=reading)
-    windows = _opened(source, reading)
-    try:
-        return np.array(windows.read(*source.window))
-    except Exception as error:  # decoders raise nearly everything on broken data
-        raise ImageError(f"{source.relative}: {explain(error)}") from error
+    return np.array(_opened(source, reading).read(*source.window))
 
 
 def _opened(source: Source, reading: Reading) -> Windows:

@@ -126,6 +126,27 @@ class TiffWindows:
         self.tiff.close()
 
 
+class NamedWindows:
+    """Windows whose errors name the picture."""
+
+    def __init__(self, windows: Windows, name: str) -> None:
+        self._windows, self._name = windows, name
+        self.height, self.width = windows.height, windows.width
+
+    def read(self, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
+        """Read a window; ImageError, with name and reason, where the file is broken there."""
+        from acseg.images.read import explain
+
+        try:
+            return self._windows.read(top, left, height, width)
+        except Exception as error:  # decoders raise nearly everything on broken data
+            raise ImageError(f"{self._name}: {explain(error)}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._windows.close()
+
+
 @lru_cache(maxsize=64)
 def _limits(path: Path, size: int, changed: int, reading: Reading) -> Limits:
     with Tiff(path) as tiff:
@@ -170,9 +191,9 @@ def open_windows(path: Path, *, reading: Reading = PLAIN, name: str | None = Non
         if found is not None:
             pixels = found.height * found.width
             if found.tiff.orientation == 1 and MAX_PIXELS < pixels <= MOST_PIXELS:
-                return found
+                return NamedWindows(found, called)
             if found.tiff.orientation == 1 and pixels <= MAX_PIXELS and _opens_alone(found):
-                return found
+                return NamedWindows(found, called)
             found.close()
             if pixels > MAX_PIXELS:
                 size = f"{found.width} x {found.height} pixels"
