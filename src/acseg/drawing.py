@@ -1,7 +1,8 @@
 """From the concepts of a batch to the label map of each picture."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,32 +26,36 @@ class Conceptualized:
     regions: Regions
 
 
-def draw_concepts(found: Conceptualized, pictures: Sequence[np.ndarray]) -> list[Segmentation]:
-    """Draw the concepts of each picture, (H, W, 3) uint8, as labels 0..n-1."""
-    results = []
-    for i, picture in enumerate(pictures):
-        labels, kept = _draw(found, i, picture)
-        sure = concept_confidence(found.scores[i])[kept]
+Draw = Callable[[np.ndarray], Segmentation]
+"""Draws one picture, (H, W, 3) uint8, at its full size; on the processor, in any thread."""
+
+
+def concept_drawings(found: Conceptualized) -> list[Draw]:
+    """Make ready to draw the concepts of each picture of a batch as labels 0..n-1."""
+    scores, grid = found.scores.cpu(), found.features.grid
+
+    def draw(picture: np.ndarray, own: Tensor) -> Segmentation:
+        labels, kept = _upsample(own, grid, picture)
+        sure = concept_confidence(own)[kept]
         confidence = {n: round(float(c), 4) for n, c in enumerate(sure)}
-        results.append(Segmentation(labels, picture, "concepts", confidence))
-    return results
+        return Segmentation(labels, picture, "concepts", confidence)
+
+    return [partial(draw, own=one.clone()) for one in scores]
 
 
-def draw_classes(
+def class_drawings(
     found: Conceptualized,
-    pictures: Sequence[np.ndarray],
     ids: NDArray,
     sure: NDArray,
     *,
     background: bool,
     names: Mapping[int, str],
-) -> list[Segmentation]:
-    """Draw the classes of each picture.
+) -> list[Draw]:
+    """Make ready to draw the classes of each picture of a batch.
 
     Parameters
     ----------
     found : Conceptualized
-    pictures : sequence of (H, W, 3) uint8
     ids, sure : (R,) integer, (R,) float
         Class and confidence of every region of the batch.
     background : bool
@@ -58,25 +63,30 @@ def draw_classes(
         confidence.
     names : mapping of class id to str
     """
-    results = []
-    for i, picture in enumerate(pictures):
-        labels, kept = _draw(found, i, picture)
-        mine = (found.regions.image == i).cpu().numpy()
-        prototypes = found.regions.label.cpu().numpy()[mine]  # rising
-        rows = np.searchsorted(prototypes, kept.cpu().numpy())
-        classes = ids[mine][rows]
-        confidence = _by_class(classes, sure[mine][rows], labels)
+    scores, grid = found.scores.cpu(), found.features.grid
+    images = found.regions.image.cpu().numpy()
+    prototypes = found.regions.label.cpu().numpy()  # rising within each picture
+
+    def draw(picture: np.ndarray, own: Tensor, mine: NDArray) -> Segmentation:
+        labels, kept = _upsample(own, grid, picture)
+        rows = mine[np.searchsorted(prototypes[mine], kept.numpy())]
+        confidence = _by_class(ids[rows], sure[rows], labels)
         if background:
             confidence.pop(BACKGROUND, None)
-        results.append(Segmentation(paint(labels, classes), picture, "classes", confidence, names))
-    return results
+        return Segmentation(paint(labels, ids[rows]), picture, "classes", confidence, names)
+
+    return [
+        partial(draw, own=one.clone(), mine=np.flatnonzero(images == i))
+        for i, one in enumerate(scores)
+    ]
 
 
-def _draw(found: Conceptualized, i: int, picture: np.ndarray) -> tuple[NDArray[np.uint8], Tensor]:
-    """Labels (H, W) of picture i, and which prototype each of them is."""
-    size = picture.shape[0], picture.shape[1]
-    labels, kept = upsample_assignment(found.scores[i], found.features.grid, size)
-    return labels.cpu().numpy().astype(np.uint8), kept
+def _upsample(
+    scores: Tensor, grid: tuple[int, int], picture: np.ndarray
+) -> tuple[NDArray[np.uint8], Tensor]:
+    """Labels (H, W) of a picture, and which prototype each of them is."""
+    labels, kept = upsample_assignment(scores, grid, (picture.shape[0], picture.shape[1]))
+    return labels.numpy().astype(np.uint8), kept
 
 
 def _by_class(classes: NDArray, sure: NDArray, labels: NDArray) -> dict[int, float]:
