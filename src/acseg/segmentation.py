@@ -1,9 +1,9 @@
 """What was found in one picture."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -14,12 +14,15 @@ from acseg.images.records import Kind, Record, Segment
 from acseg.images.write import write_labels
 from acseg.report.overlay import overlay
 
+if TYPE_CHECKING:
+    from acseg.export.regions import Instances
+
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
     """The concepts or classes of one picture, pixel by pixel.
 
-    In a notebook it shows itself as its overlay.
+    In a notebook it shows itself as its overlay with a legend.
 
     Parameters
     ----------
@@ -134,10 +137,99 @@ class Segmentation:
         height, width = self.labels.shape
         return Record(path, "ok", None, (width, height), labels, source, self.kind, self.segments)
 
+    def to_coco(
+        self,
+        *,
+        file_name: str = "image",
+        image_id: int = 1,
+        polygons: bool = False,
+        instances: "Instances" = "classes",
+    ) -> dict[str, Any]:
+        """Make COCO instances of this picture, ready for JSON and pycocotools.
+
+        Parameters
+        ----------
+        file_name : str, default "image"
+            What ``images`` calls the photograph.
+        image_id : int, default 1
+        polygons : bool, default False
+            Outlines instead of run lengths; they hold exactly the same pixels.
+        instances : "classes" or "components", default "classes"
+            One annotation a label, or one for each part of it that hangs together.
+
+        Returns
+        -------
+        dict
+            With ``images``, ``annotations`` and ``categories``, as `acseg export --format coco`
+            writes them: the category of class n is n + 1, and all concepts are of category 1.
+
+        Raises
+        ------
+        DataError
+            If pycocotools is missing: ``pip install 'acseg[export]'``.
+        """
+        from acseg.export.single import to_coco
+
+        return to_coco(
+            self, file_name=file_name, image_id=image_id, polygons=polygons, instances=instances
+        )
+
+    def to_supervision(self, *, instances: "Instances" = "classes") -> Any:
+        """Make ``supervision.Detections``, whose annotators and metrics take it from there.
+
+        Parameters
+        ----------
+        instances : "classes" or "components", default "classes"
+            One detection a label, or one for each part of it that hangs together.
+
+        Returns
+        -------
+        supervision.Detections
+            With masks, boxes (right and lower edge outside), ids in ``class_id``, names in
+            ``data["class_name"]``; the confidence is NaN where there is none.
+
+        Raises
+        ------
+        DataError
+            If the package supervision is missing.
+        """
+        from acseg.export.single import to_supervision
+
+        return to_supervision(self, instances=instances)
+
+    def polygons(self, *, tolerance: float = 0.0) -> dict[int, list[np.ndarray]]:
+        """Draw the outlines of every label.
+
+        Parameters
+        ----------
+        tolerance : float, default 0
+            Corners may be left out as long as no line moves farther than this, in pixels; 0 is
+            exact, try 0.5 to 3.
+
+        Returns
+        -------
+        dict of label to list of (n, 2) float64
+            Corners x, y of closed lines without holes, along the edges of the pixels: the pixel at
+            the upper left covers the square from 0, 0 to 1, 1.
+
+        Raises
+        ------
+        DataError
+            If `tolerance` is negative.
+        """
+        from acseg.export.single import to_polygons
+
+        return to_polygons(self, tolerance=tolerance)
+
     def _repr_png_(self) -> bytes:
-        stream = io.BytesIO()
-        self.overlay().save(stream, format="PNG")
-        return stream.getvalue()
+        from acseg.report.notebook import notebook_png
+
+        return notebook_png(self)
+
+    def _repr_html_(self) -> str:
+        from acseg.report.notebook import notebook_html
+
+        return notebook_html(self)
 
 
 def find_segments(
