@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from acseg.errors import DataError
+from acseg.errors import DataError, ImageError
 from acseg.images.colours import colour
 from acseg.images.records import (
     ClassRecord,
@@ -26,6 +26,7 @@ from acseg.images.write import label_name, overlay_name, write_atomic
 from acseg.model import ACSeg
 from acseg.report.html import write_report
 from acseg.segmentation import Segmentation
+from acseg.tiling.sources import large_sources, write_large
 
 EXEMPLARS = 6  # pictures that show a class
 BATCH = 16  # pictures encoded at once
@@ -93,8 +94,15 @@ def run_collection(
 
     tally = _Tally()
     draw = model.segment_batch if kind == "concepts" else model.predict_batch
+    large = large_sources(model, sources)
     stream = stream_pictures(
-        sources, side=model.side, multiple=model.backbone.patch, batch=BATCH, failed=failed
+        sources,
+        side=model.side,
+        multiple=model.backbone.patch,
+        batch=BATCH,
+        failed=failed,
+        only=sorted(set(range(len(sources))) - set(large)),
+        reading=model.settings.reading,
     )
     with ThreadPoolExecutor(WRITERS) as pool:
         writing: list[tuple[Picture, Segmentation, Future[Record]]] = []
@@ -107,6 +115,17 @@ def run_collection(
             ]
             progress(task, len(records) + len(writing), len(sources), "")
         _collect(writing, records, tally, failed)
+    for index in large:
+        source = sources[index]
+        try:
+            records[index] = write_large(
+                model, source, names[source.relative], out, kind=kind, progress=progress
+            )
+            tally.add(records[index])
+        except ImageError as error:
+            failed(index, source, str(error))
+        except OSError as error:
+            failed(index, source, f"cannot write its result: {error}")
     lines = [Record.failed(f.path, f.reason, kind=kind) for f in failures]
     lines += [records[i] for i in sorted(records)]
     write_records(out / "segments.jsonl", lines)
@@ -147,10 +166,10 @@ def _collect(
     failed: Callable[[int, Source, str], None],
 ) -> None:
     """Wait for what is being written, and keep its records."""
-    for picture, segmentation, future in writing:
+    for picture, _, future in writing:
         try:
             records[picture.index] = future.result()
-            tally.add(picture.source.relative, segmentation)
+            tally.add(records[picture.index])
         except OSError as error:
             failed(picture.index, picture.source, f"cannot write its result: {error}")
 
@@ -163,10 +182,11 @@ class _Tally:
         self._sure: dict[int, float] = {}
         self._best: dict[int, list[tuple[float, str, tuple[int, int, int, int]]]] = {}
 
-    def add(self, path: str, segmentation: Segmentation) -> None:
+    def add(self, record: Record) -> None:
         """Count one picture."""
-        size = segmentation.labels.size
-        for segment in segmentation.segments:
+        width, height = record.size or (0, 0)
+        path, size = record.path, width * height
+        for segment in record.segments:
             pixels = round(segment.area * size)
             sure = segment.confidence or 0.0
             self._pixels[segment.id] = self._pixels.get(segment.id, 0) + pixels
