@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from acseg.cli.options import Device, Inputs, Precision, app
+from acseg.cli.reading import Bands, Stretch, Tile, reading_settings
 from acseg.cli.say import name_failed
 
 
@@ -45,6 +46,9 @@ def fit(
         str,
         typer.Option(help="crop (paper), crop-inside, masked-crop, mean-token, concept-vector."),
     ] = "crop",
+    bands: Bands = None,
+    stretch: Stretch = None,
+    tile: Tile = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same RUN.")] = 0,
     overwrite: Annotated[bool, typer.Option(help="Start anew if RUN is there.")] = False,
     device: Device = "auto",
@@ -75,6 +79,7 @@ def fit(
         seed=seed,
         device=device,
         precision=precision,
+        **reading_settings(bands, stretch, tile),
     )
     _ = model.backbone  # what cannot be loaded is said before anything is deleted
     if overwrite and out.exists():

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from acseg.cli.options import Device, Inputs, Out, Precision, app
+from acseg.cli.reading import Bands, Stretch, Tile, read_as
 from acseg.cli.say import count, tell
 
 
@@ -14,6 +15,9 @@ def predict(
     run: Annotated[Path, typer.Argument(help="A RUN that fit wrote.")],
     inputs: Inputs,
     out: Out,
+    bands: Bands = None,
+    stretch: Stretch = None,
+    tile: Tile = None,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
@@ -24,6 +28,7 @@ def predict(
     from acseg.progress import progress_bar
 
     model = ACSeg.load(run, device=device, precision=precision)
+    read_as(model, bands, stretch, tile)
     if model.centres_ is None:
         raise RunError(f"{run} holds a generator but no classes; `acseg fit` finds them")
     with progress_bar() as bar:
