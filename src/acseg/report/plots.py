@@ -1,0 +1,215 @@
+"""Plots of a training and of the choice of the number of classes, as PNG and SVG.
+
+The same diary gives the same bytes: nothing of the time, the machine or chance is written.
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acseg.errors import DataError
+from acseg.images.colours import palette
+from acseg.images.write import write_atomic
+
+DIARIES = {
+    "training.jsonl": "Training of the generator",
+    "pretraining.jsonl": "Pre-training of the backbone",
+}
+LABELS = {  # what the numbers of a diary are
+    "loss": "loss (minus modularity)",
+    "concepts": "concepts in a picture",
+    "affinity": "affinity loss",
+    "region": "region loss",
+    "picture": "picture loss",
+    "probe": "score on probes",
+}
+LEFT_OUT = ("step", "photographs_per_second")
+LINES = (0, 2, 5, 6, 4, 3)  # of the palette, without its yellow, which is faint on white
+MOST_POINTS = 2000  # of a thin line
+DPI = 144
+PANEL = (6.4, 2.6)  # inches
+
+_STYLE = {
+    "svg.hashsalt": "acseg",  # names inside an SVG are else made of random numbers
+    "svg.fonttype": "none",  # text stays text
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.alpha": 0.3,
+}
+
+
+def write_plots(run: str | Path) -> list[Path]:
+    """Draw what a RUN, or a folder that `pretrain` wrote, says about its making.
+
+    Parameters
+    ----------
+    run : str or Path
+        Folder with ``training.jsonl``, ``classes.json`` or ``pretraining.jsonl``.
+
+    Returns
+    -------
+    list of Path
+        ``plots/training``, ``plots/classes``, ``plots/pretraining``, as far as there is something
+        to draw, each as .png and .svg.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to draw, a file is broken, or matplotlib is missing.
+    """
+    run = Path(run)
+    written = []
+    for name, title in DIARIES.items():
+        lines = _read_lines(run / name)
+        if lines:
+            written += _save(draw_diary(lines, title), run / "plots" / Path(name).stem)
+    curve = _read_curve(run / "classes.json")
+    if curve:
+        written += _save(draw_choice(curve), run / "plots" / "classes")
+    if not written:
+        raise DataError(
+            f"{run} holds nothing to plot: training.jsonl and classes.json of `fit` and "
+            "pretraining.jsonl of `pretrain` are missing or empty"
+        )
+    return written
+
+
+def draw_diary(lines: Sequence[Mapping[str, Any]], title: str) -> Any:
+    """Draw every number of a diary against the step, each in a panel of its own.
+
+    Thin lines are the steps, thick ones the mean of the neighbouring 4 % of them.
+
+    Parameters
+    ----------
+    lines : sequence of dict
+        Each with "step" and numbers; "probe" may hold a table of numbers.
+    title : str
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    keys = [k for k in dict.fromkeys(k for line in lines for k in line) if k not in LEFT_OUT]
+    figure, panels = _figure(len(keys), title)
+    for panel, key in zip(panels, keys, strict=True):
+        having = [line for line in lines if key in line]
+        steps = np.array([line["step"] for line in having])
+        if isinstance(having[0][key], Mapping):
+            for i, name in enumerate(having[-1][key]):
+                scores = [line[key].get(name, np.nan) for line in having]
+                panel.plot(steps, scores, marker=".", color=_colour(i), label=name)
+            panel.legend(frameon=False, fontsize=8)
+        else:
+            values = np.array([line[key] for line in having], dtype=np.float64)
+            thin, smooth = -(-len(steps) // MOST_POINTS), running_mean(values, len(values) // 25)
+            panel.plot(steps[::thin], values[::thin], color=_colour(0), alpha=0.3, linewidth=0.8)
+            panel.plot(steps, smooth, color=_colour(0), linewidth=2)
+        panel.set_ylabel(LABELS.get(key, key.replace("_", " ")))
+    panels[-1].set_xlabel("step")
+    figure.align_ylabels()
+    return figure
+
+
+def draw_choice(curve: Sequence[tuple[int, float]]) -> Any:
+    """Draw the held-out confidence of each number of clusters, and mark the best.
+
+    Parameters
+    ----------
+    curve : sequence of (clusters, confidence)
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    figure, (panel,) = _figure(1, "Choice of the number of classes")
+    numbers, scores = (np.array(values) for values in zip(*curve, strict=True))
+    best = int(scores.argmax())  # the smallest of equals, as it is chosen
+    panel.plot(numbers, scores, marker="o", markersize=4, color=_colour(0))
+    panel.axvline(numbers[best], color=_colour(1), linestyle="--", linewidth=1)
+    panel.annotate(
+        f"best: {numbers[best]}",
+        (numbers[best], scores[best]),
+        xytext=(6, 6),
+        textcoords="offset points",
+        color=_colour(1),
+    )
+    panel.set_xscale("log")
+    shown = [n for n in (2, 3, 4, 6, 8, 12, 20, 30, 60) if n <= numbers.max()]
+    panel.set_xticks(shown, [str(n) for n in shown])
+    panel.minorticks_off()
+    panel.margins(y=0.15)
+    panel.set_xlabel("clusters (a background class comes on top)")
+    panel.set_ylabel("held-out confidence")
+    return figure
+
+
+def running_mean(values: np.ndarray, reach: int) -> np.ndarray:
+    """Average each value with up to `reach` // 2 on either side, fewer at the ends: (n,)."""
+    half = max(0, reach // 2)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    index = np.arange(len(values))
+    first, last = np.maximum(index - half, 0), np.minimum(index + half + 1, len(values))
+    return (sums[last] - sums[first]) / (last - first)
+
+
+def _figure(panels: int, title: str) -> tuple[Any, list[Any]]:
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise DataError("plots need matplotlib; pip install 'acseg[plots]'") from None
+
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(PANEL[0], PANEL[1] * panels + 0.4), layout="constrained")
+        axes = figure.subplots(panels, sharex=True, squeeze=False)[:, 0]
+    figure.suptitle(title)
+    return figure, list(axes)
+
+
+def _save(figure: Any, stem: Path) -> list[Path]:
+    """Write a figure as PNG and SVG; Agg draws it, whatever screen there is."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    written = []
+    for kind, facts in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+        stream = io.BytesIO()
+        with mpl.rc_context(_STYLE):
+            figure.savefig(stream, format=kind, dpi=DPI, metadata=facts)
+        written.append(write_atomic(stem.with_suffix(f".{kind}"), stream.getvalue()))
+    return written
+
+
+def _colour(i: int) -> str:
+    return "#" + bytes(palette(max(LINES) + 1)[LINES[i % len(LINES)]]).hex()
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    try:
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+        if not all(type(line["step"]) is int for line in lines):
+            raise ValueError("a step is no whole number")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"cannot read {path}: {error}; it holds one JSON object a line") from error
+    return lines
+
+
+def _read_curve(path: Path) -> list[tuple[int, float]]:
+    """Read the curve of `fit --classes auto`; empty where the number was given."""
+    if not path.exists():
+        return []
+    try:
+        curve = json.loads(path.read_text("utf-8"))["curve"]
+        return [(int(clusters), float(score)) for clusters, score in curve]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"cannot read {path}: {error}; `fit` writes a curve there") from error
