@@ -1,11 +1,12 @@
 """acseg demo, acseg segment."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from acseg.cli.options import Device, Inputs, Out, Precision, app
+from acseg.cli.options import Device, Out, Precision, app
 from acseg.cli.say import count, tell
 
 
@@ -18,10 +19,24 @@ def demo(out: Out = Path("demo-out"), device: Device = "auto") -> None:
     _segment(samples, out, None, device, "auto", "Sample photographs")
 
 
-@app.command(epilog="Example:  acseg segment photos/ -o out/")
+@app.command(
+    epilog="Examples:  acseg segment photos/ -o out/  |  "
+    "curl URL | acseg segment - > labels.png  |  acseg segment photo.jpg -o - > labels.png"
+)
 def segment(
-    inputs: Inputs,
-    out: Out,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(help="Files, folders (walked) or globs; - alone reads one from stdin."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Folder to write. - writes the label PNG of one picture to stdout, which is "
+            "what INPUT - does if -o is left out; INPUT - also takes a name ending in .png.",
+        ),
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(help="A RUN that fit wrote. Default: the bundled model.")
     ] = None,
@@ -29,6 +44,11 @@ def segment(
     precision: Precision = "auto",
 ) -> None:
     """Find the concepts of each picture, for each on its own."""
+    if "-" in inputs or str(out) == "-":
+        _segment_one(inputs, out, model, device, precision)
+        return
+    if out is None:
+        raise typer.BadParameter("Missing option '-o' / '--out'.")
     _segment(inputs, out, model, device, precision, "Concepts")
 
 
@@ -43,3 +63,37 @@ def _segment(
     with progress_bar() as bar:
         outcome = run_collection(model, inputs, out, title=title, progress=bar)
     tell(outcome, f"{count(outcome.written, 'picture')}, {outcome.concepts:.1f} concepts each")
+
+
+def _segment_one(
+    inputs: list[str], out: Path | None, run: Path | None, device: str, precision: str
+) -> None:
+    """Read one picture, from stdin if it is -, and write its label PNG and nothing else."""
+    if len(inputs) > 1:
+        raise typer.BadParameter("- stands for one picture; give it alone")
+    to_stdout = out is None or str(out) == "-"
+    if out is not None and not to_stdout and out.suffix.lower() != ".png":
+        raise typer.BadParameter(f"INPUT - takes -o - or a name ending in .png, not {out}")
+    if to_stdout and sys.stdout.isatty():
+        raise typer.BadParameter("the labels are a PNG; send them to a file: > labels.png")
+    from acseg.errors import ImageError
+    from acseg.images.read import read_image
+    from acseg.images.write import encode_labels
+    from acseg.model import ACSeg
+
+    try:
+        if inputs == ["-"]:
+            if sys.stdin.isatty():
+                raise typer.BadParameter("- reads stdin; send a picture to it: < photo.jpg")
+            image = read_image(sys.stdin.buffer.read(), name="standard input")
+        else:
+            image = read_image(inputs[0])
+    except ImageError as error:
+        typer.echo(f"failed: {error}", err=True)
+        raise typer.Exit(1) from None
+    found = ACSeg.load(run, device=device, precision=precision).segment(image)
+    if out is not None and not to_stdout:
+        found.save(out)
+        return
+    sys.stdout.buffer.write(encode_labels(found.labels, found.palette))
+    sys.stdout.buffer.flush()
