@@ -84,7 +84,8 @@ def write_names(folder: Path, names: Mapping[int, str], becomes: Mapping[int, in
     """
     config = _read_config(folder)
     config.pop("becomes", None)
-    _write_config(folder, {**config, **_edits(names, becomes)})
+    notes = config.pop("notes", {})
+    _write_config(folder, {**config, **_edits(names, becomes), "notes": notes})
 
 
 def read_config(folder: Path) -> tuple[Settings, dict[int, str]]:

@@ -32,10 +32,12 @@ def carry_into(
     *,
     progress: Callable[[str, int, int, str], None] = lambda task, done, of, note: None,
 ) -> list[tuple[str, str]]:
-    """Write names, merges and drops into what `predict` left: as predicting again would.
+    """Write names, merges and drops into what `predict` left, with the labels it would draw now.
 
-    Label maps and overlays are drawn anew only where a class was merged or dropped. A merge that
-    was taken back needs `predict`: label maps do not remember it. Doing it twice changes nothing.
+    Label maps and overlays are drawn anew only where a class was merged or dropped. The confidence
+    of a merged class is the mean over its parts, a little less than `predict` finds, which knows
+    that they no longer compete. A merge that was taken back needs `predict`: label maps do not
+    remember it. Doing it twice changes nothing.
 
     Parameters
     ----------
