@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from acseg.cli.options import Device, Inputs, Precision, app
+from acseg.cli.options import Device, Inputs, Json, Precision, app
 from acseg.cli.reading import Bands, Stretch, Tile, reading_settings
-from acseg.cli.say import name_failed
+from acseg.cli.say import name_failed, tell_json
 
 
 @app.command(epilog="Example:  acseg fit photos/ -o run/ --classes 8")
@@ -27,30 +27,50 @@ def fit(
         float | None,
         typer.Option(help="Mean affinity above which two concepts become one; 0.3 to 1 (never)."),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Training steps; 1000 to 10000.")] = 2500,
-    batch: Annotated[int, typer.Option(help="Pictures a step; 16 to 64.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Highest rate; 1e-4 to 1e-3.")] = 5e-4,
+    steps: Annotated[int, typer.Option(help="Training steps; 1000 to 10000. More: slower.")] = 2500,
+    batch: Annotated[
+        int, typer.Option(help="Pictures a step; 16 to 64. More: steadier, slower.")
+    ] = 32,
+    learning_rate: Annotated[
+        float, typer.Option(help="Highest learning rate; 1e-4 to 1e-3.")
+    ] = 5e-4,
     side: Annotated[
         int | None, typer.Option(help="Short side in px for the backbone; 160 to 640. More: finer.")
     ] = None,
     stride: Annotated[
-        int | None, typer.Option(help="Step between patches, a divisor of the patch. Less: finer.")
+        int | None,
+        typer.Option(
+            help="Image points between pixels: the patch or a divisor, such as 8 or 4. Half: four "
+            "times as many pixels, finer and slower."
+        ),
     ] = None,
     block: Annotated[
-        int | None, typer.Option(help="Block whose tokens are the pixels. Default: the family's.")
+        int | None,
+        typer.Option(
+            help="Block of the ViT whose tokens are the pixels, counted from 1. Default: what its "
+            "family needs."
+        ),
     ] = None,
     foreground: Annotated[
-        str, typer.Option(help="Background by attention: sum (paper), mean, or none (no such).")
+        str,
+        typer.Option(
+            help="Background (class 0) by attention: its sum over a region (paper), its mean, or "
+            "none for no background."
+        ),
     ] = "sum",
     descriptor: Annotated[
         str,
-        typer.Option(help="crop (paper), crop-inside, masked-crop, mean-token, concept-vector."),
+        typer.Option(
+            help="What stands for a region: crop (paper), crop-inside, masked-crop, mean-token "
+            "(fast), concept-vector."
+        ),
     ] = "crop",
     bands: Bands = None,
     stretch: Stretch = None,
     tile: Tile = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same RUN.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of all chance; the same seed gives the same RUN.")] = 0,
     overwrite: Annotated[bool, typer.Option(help="Start anew if RUN is there.")] = False,
+    as_json: Json = False,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
@@ -87,6 +107,9 @@ def fit(
         shutil.rmtree(out)
     with progress_bar() as bar:
         fit_collection(model, inputs, out, progress=bar)
+    if as_json:
+        tell_json({"run": str(out), "classes": len(model.class_ids)}, model.failed_)
+        return
     typer.echo(f"{len(model.class_ids)} classes; the RUN is {out}")
     name_failed(model.failed_)
 

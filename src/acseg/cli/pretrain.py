@@ -19,9 +19,9 @@ def pretrain(
     start: Annotated[
         str | None, typer.Option("--from", help="Continue from this ViT: bundled or a folder.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps; 1000 to 100000.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps; 1000 to 100000.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights and views.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes that find regions.")] = 2,
+    workers: Annotated[int, typer.Option(help="Processes that find regions; 1 to 16.")] = 2,
     probe: Annotated[
         list[Path] | None,
         typer.Option(help="Folder with images/ and masks/ to score at each checkpoint; repeat."),

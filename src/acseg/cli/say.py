@@ -1,5 +1,6 @@
 """What commands print when they are done."""
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,23 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def tell(outcome: "Outcome", what: str) -> None:
+def tell(outcome: "Outcome", what: str, *, as_json: bool = False) -> None:
     """Say what was done; name what failed and exit 1 if anything did."""
+    if as_json:
+        facts = {"pictures": outcome.written, "report": str(outcome.report)}
+        tell_json(facts, outcome.failed)
+        return
     typer.echo(what)
     typer.echo(f"the report is {outcome.report}")
     name_failed(outcome.failed)
+
+
+def tell_json(facts: dict[str, Any], failed: Sequence[tuple[str, str]]) -> None:
+    """Print facts and failures as one JSON object, and nothing else; exit 1 if anything failed."""
+    failures = [{"path": path, "error": reason} for path, reason in failed]
+    typer.echo(json.dumps(facts | {"failed": failures}, ensure_ascii=False))
+    if failed:
+        raise typer.Exit(1)
 
 
 def name_failed(failed: Sequence[tuple[str, str]]) -> None:

@@ -1,0 +1,43 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+
+from acseg import cli
+from acseg.cli.say import tell, tell_json
+from acseg.collection import Outcome
+
+Photos = Callable[..., Path]
+
+
+def test_one_json_object_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_json({"run": "ä", "classes": 3}, [])
+    done = Outcome(2, failed=[("a.jpg", "broken")], report=Path("out/index.html"))
+    with pytest.raises(typer.Exit) as left:
+        tell(done, "", as_json=True)
+    assert left.value.exit_code == 1
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    first, second = map(json.loads, printed.out.splitlines())
+    assert first == {"run": "ä", "classes": 3, "failed": []}
+    failed = [{"path": "a.jpg", "error": "broken"}]
+    assert second == {"pictures": 2, "report": "out/index.html", "failed": failed}
+
+
+def test_fit_prints_json(
+    tiny_backbone: Path, photos: Photos, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = photos(tmp_path / "photos", ["a.png", "b.png"])
+    (folder / "c.png").write_text("broken")
+    size = "--side 40 --steps 1 --concepts 3 --batch 2 --classes 2 --device cpu --json"
+    run = tmp_path / "run"
+    with pytest.raises(SystemExit) as left:
+        cli.main(
+            ["fit", str(folder), "-o", str(run), "--backbone", str(tiny_backbone), *size.split()]
+        )
+    assert left.value.code == 1
+    told = json.loads(capsys.readouterr().out)
+    assert {"run": str(run), "classes": 2}.items() <= told.items()
+    assert [one["path"] for one in told["failed"]] == ["c.png"]
