@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from acseg import ACSeg
-from acseg import collection as collection_module
-from acseg.collection import Outcome, run_collection
+from acseg.collection import Outcome, run_collection, work
 from acseg.errors import DataError
 from acseg.images.colours import colour, palette
 from acseg.images.records import read_classes, read_records
@@ -66,7 +65,8 @@ def test_out_holds_what_the_design_says(
         name.replace("labels/", "overlays/").removesuffix(".png") + ".jpg" for name in labels
     }
     tables = {"segments.jsonl", "index.html"} | ({"classes.json"} if kind == "classes" else set())
-    assert set(files_below(out)) == labels | overlays | tables
+    hidden = {".acseg/manifest.jsonl", ".acseg/lock"}
+    assert set(files_below(out)) == labels | overlays | tables | hidden
     assert outcome.written == len(LABELS)
     assert sorted(path for path, _ in outcome.failed) == BROKEN
     assert outcome.report == out / "index.html"
@@ -182,7 +182,7 @@ def test_out_may_lie_inside_input_or_be_it(
 def test_order_of_lines_is_that_of_the_inputs_whatever_the_shapes(
     model: ACSeg, photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collection_module, "BATCH", 2)
+    monkeypatch.setattr(work, "BATCH", 2)
     folder = tmp_path / "in"
     for n, size in enumerate([(30, 60), (40, 40), (60, 30)] * 3):
         photos(folder / f"{n}", ["a.png"], size=size)
