@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from acseg.cli.options import Device, Inputs, Out, Precision, app
-from acseg.cli.reading import Bands, Stretch, Tile, read_as
+from acseg.cli.reading import Bands, Stretch, Tile, read_as, reading_settings
 from acseg.cli.say import count, tell
 
 
@@ -28,7 +28,7 @@ def predict(
     from acseg.progress import progress_bar
 
     model = ACSeg.load(run, device=device, precision=precision)
-    read_as(model, bands, stretch, tile)
+    read_as(model, reading_settings(bands, stretch, tile))
     if model.centres_ is None:
         raise RunError(f"{run} holds a generator but no classes; `acseg fit` finds them")
     with progress_bar() as bar:

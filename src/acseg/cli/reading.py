@@ -44,11 +44,11 @@ def reading_settings(bands: str | None, stretch: str | None, tile: str | None) -
     return settings
 
 
-def read_as(model: "ACSeg", bands: str | None, stretch: str | None, tile: str | None) -> None:
+def read_as(model: "ACSeg", settings: dict[str, Any]) -> None:
     """Let a loaded model read files as the options say, and else as its RUN says."""
     from dataclasses import replace
 
-    model.settings = replace(model.settings, **reading_settings(bands, stretch, tile))
+    model.settings = replace(model.settings, **settings)
 
 
 def _tile(text: str) -> int | str:

@@ -2,11 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from acseg.cli.options import Device, Out, Precision, app
+from acseg.cli.reading import Bands, Stretch, Tile, read_as, reading_settings
 from acseg.cli.say import count, tell
 
 
@@ -16,7 +17,7 @@ def demo(out: Out = Path("demo-out"), device: Device = "auto") -> None:
     from acseg.demo import sample_photographs
 
     samples = [str(path) for path in sample_photographs()]
-    _segment(samples, out, None, device, "auto", "Sample photographs")
+    _segment(samples, out, None, device, "auto", "Sample photographs", {})
 
 
 @app.command(
@@ -40,33 +41,49 @@ def segment(
     model: Annotated[
         Path | None, typer.Option(help="A RUN that fit wrote. Default: the bundled model.")
     ] = None,
+    bands: Bands = None,
+    stretch: Stretch = None,
+    tile: Tile = None,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
     """Find the concepts of each picture, for each on its own."""
+    how = reading_settings(bands, stretch, tile)
     if "-" in inputs or str(out) == "-":
-        _segment_one(inputs, out, model, device, precision)
+        _segment_one(inputs, out, model, device, precision, how)
         return
     if out is None:
         raise typer.BadParameter("Missing option '-o' / '--out'.")
-    _segment(inputs, out, model, device, precision, "Concepts")
+    _segment(inputs, out, model, device, precision, "Concepts", how)
 
 
 def _segment(
-    inputs: list[str], out: Path, run: Path | None, device: str, precision: str, title: str
+    inputs: list[str],
+    out: Path,
+    run: Path | None,
+    device: str,
+    precision: str,
+    title: str,
+    how: dict[str, Any],
 ) -> None:
     from acseg.collection import run_collection
     from acseg.model import ACSeg
     from acseg.progress import progress_bar
 
     model = ACSeg.load(run, device=device, precision=precision)
+    read_as(model, how)
     with progress_bar() as bar:
         outcome = run_collection(model, inputs, out, title=title, progress=bar)
     tell(outcome, f"{count(outcome.written, 'picture')}, {outcome.concepts:.1f} concepts each")
 
 
 def _segment_one(
-    inputs: list[str], out: Path | None, run: Path | None, device: str, precision: str
+    inputs: list[str],
+    out: Path | None,
+    run: Path | None,
+    device: str,
+    precision: str,
+    how: dict[str, Any],
 ) -> None:
     """Read one picture, from stdin if it is -, and write its label PNG and nothing else."""
     if len(inputs) > 1:
@@ -81,17 +98,21 @@ def _segment_one(
     from acseg.images.write import encode_labels
     from acseg.model import ACSeg
 
+    model = ACSeg.load(run, device=device, precision=precision)
+    read_as(model, how)
+    reading = model.settings.reading
     try:
         if inputs == ["-"]:
             if sys.stdin.isatty():
                 raise typer.BadParameter("- reads stdin; send a picture to it: < photo.jpg")
-            image = read_image(sys.stdin.buffer.read(), name="standard input")
+            image = read_image(sys.stdin.buffer.read(), name="standard input", reading=reading)
         else:
-            image = read_image(inputs[0])
+            image = read_image(inputs[0], reading=reading)
     except ImageError as error:
         typer.echo(f"failed: {error}", err=True)
         raise typer.Exit(1) from None
-    found = ACSeg.load(run, device=device, precision=precision).segment(image)
+    read_as(model, {"bands": None, "stretch": None})  # that is done
+    found = model.segment(image)
     if out is not None and not to_stdout:
         found.save(out)
         return
