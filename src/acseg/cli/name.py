@@ -1,13 +1,12 @@
 """acseg name."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from acseg.cli.options import Device, app
-from acseg.cli.say import name_failed, table
+from acseg.cli.say import name_failed, table, tell_json
 
 if TYPE_CHECKING:
     from acseg.naming.edits import Edits
@@ -68,7 +67,7 @@ def name(
         typer.Option(help="7 takes back that class 7 was merged or dropped. May be repeated."),
     ] = None,
     reset: Annotated[bool, typer.Option(help="Forget all names, merges and drops first.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     device: Device = "auto",
 ) -> None:
     """Name the classes of a RUN, merge and drop them; without options, list them.
@@ -80,7 +79,7 @@ def name(
     from acseg.naming.edits import edit, edits_of
     from acseg.naming.suggest import read_suggestions, take_suggestions, write_suggestions
     from acseg.progress import progress_bar
-    from acseg.run import write_names
+    from acseg.run import read_config, write_names
 
     if labels is not None and out is None and not pictures:
         raise typer.BadParameter("--labels needs something to look at: --out OUT or --pictures")
@@ -107,12 +106,14 @@ def name(
         write_names(run, edits.names, edits.becomes)
     if out is not None:
         with progress_bar() as bar:
-            failed += carry_into(out, edits, progress=bar)
+            failed += carry_into(out, edits, reading=read_config(run)[0].reading, progress=bar)
     rows = _rows(edits, suggested)
-    typer.echo(json.dumps(rows, ensure_ascii=False, indent=1) if as_json else _table(rows))
-    if not as_json:
-        for line in _hints(edits, out, changed=edits != before):
-            typer.echo(line)
+    if as_json:
+        tell_json({"run": str(run), "classes": rows}, failed)
+        return
+    typer.echo(_table(rows))
+    for line in _hints(edits, out, changed=edits != before):
+        typer.echo(line)
     name_failed(failed)
 
 
@@ -129,6 +130,7 @@ def _suggest(
     from acseg.naming.suggest import read_labels_of, suggest_names
     from acseg.naming.views import views_from_output, views_from_pictures
     from acseg.progress import progress_bar
+    from acseg.run import read_config
 
     names = read_labels_of(labels)
     if pictures:
@@ -140,7 +142,7 @@ def _suggest(
             views, failed = views_from_pictures(model, pictures, progress=bar)
     else:
         assert out is not None  # noqa: S101  the command has checked it
-        views, failed = views_from_output(out, edits.becomes, edits.count)
+        views, failed = views_from_output(out, edits, reading=read_config(run)[0].reading)
     wanted = {c: own for c, own in views.items() if c in edits.nameable}
     return suggest_names(wanted, names, text_model=text_model, device=device), failed
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from acseg.classes.ids import BACKGROUND, drawn_ids
 from acseg.errors import AcsegError, DataError
+from acseg.images.bands import PLAIN, Reading
 from acseg.images.read import read_image
 from acseg.images.records import (
     ClassRecord,
@@ -19,18 +20,22 @@ from acseg.images.records import (
     write_records,
 )
 from acseg.images.write import label_name, overlay_name, read_labels, write_atomic, write_labels
+from acseg.lock import locked
 from acseg.naming.edits import Edits
 from acseg.report.html import write_report
 from acseg.segmentation import Segmentation, find_segments
 
 EXEMPLARS = 6  # of a class, in classes.json
 
+Progress = Callable[[str, int, int, str], None]
+
 
 def carry_into(
     out: Path,
     edits: Edits,
     *,
-    progress: Callable[[str, int, int, str], None] = lambda task, done, of, note: None,
+    reading: Reading = PLAIN,
+    progress: Progress = lambda task, done, of, note: None,
 ) -> list[tuple[str, str]]:
     """Write names, merges and drops into what `predict` left, with the labels it would draw now.
 
@@ -44,6 +49,8 @@ def carry_into(
     out : Path
         What `predict` wrote for this RUN.
     edits : Edits
+    reading : Reading
+        How the RUN reads photographs.
     progress : callable
         Told (task, done, of, note).
 
@@ -55,29 +62,35 @@ def carry_into(
     Raises
     ------
     DataError
-        If `out` is no output folder of `predict`, or of another RUN.
+        If `out` is no output folder of `predict`, of another RUN, or another call writes it.
     """
+    with locked(out / ".acseg" / "lock"):
+        return _carry(out, edits, reading, progress)
+
+
+def _carry(out: Path, edits: Edits, reading: Reading, progress: Progress) -> list[tuple[str, str]]:
     classes = read_classes(out / "classes.json")
     records = read_records(out / "segments.jsonl")
     highest = max((s.id for r in records for s in r.segments), default=0)
     highest = max([highest, *(item.id for item in classes)])
     if highest >= edits.count:
         raise DataError(
-            f"{out} holds class {highest}, but the RUN has classes 0 to {edits.count - 1}: "
+            f"{out} holds class {highest}, but this RUN has classes 0 to {edits.count - 1}: "
             "it was predicted by another RUN"
         )
-    names = edits.all_names
     places = label_name(record.path for record in records)
+    if any(s.id in edits.becomes for r in records for s in r.segments):
+        (out / ".acseg" / "manifest.jsonl").unlink(missing_ok=True)  # its label maps will not be
     failed = []
     for done, record in enumerate(records, start=1):
         place = record.labels or f"labels/{places[record.path]}"
         try:
             if any(s.id in edits.becomes for s in record.segments):
                 record = _redraw(out, record, place, edits)
-                _overlay(out, record, place)
+                _overlay(out, record, place, reading)
         except (AcsegError, OSError) as error:
             failed.append((record.path, str(error)))
-        named = tuple(replace(s, name=names.get(s.id)) for s in record.segments)
+        named = tuple(replace(s, name=edits.names.get(s.id)) for s in record.segments)
         records[done - 1] = replace(record, segments=named)
         progress("drawing merged classes", done, len(records), "")
     write_records(out / "segments.jsonl", records)
@@ -104,15 +117,18 @@ def _redraw(out: Path, record: Record, place: str, edits: Edits) -> Record:
     return replace(record, segments=find_segments(labels, confidence))
 
 
-def _overlay(out: Path, record: Record, place: str) -> None:
-    """Draw the overlay of one picture anew."""
+def _overlay(out: Path, record: Record, place: str, reading: Reading) -> None:
+    """Draw the overlay of one picture anew, if it has one."""
+    path = out / "overlays" / overlay_name(place.removeprefix("labels/"))
+    if not path.exists():
+        return
     if record.source is None or not (out / record.source).is_file():
         raise DataError("its photograph is gone, and its overlay still shows the old classes")
     labels = read_labels(out / place)
     stream = io.BytesIO()
-    found = Segmentation(labels, read_image(out / record.source), "classes")
+    found = Segmentation(labels, read_image(out / record.source, reading=reading), "classes")
     found.overlay().save(stream, format="JPEG", quality=90)
-    write_atomic(out / "overlays" / overlay_name(place.removeprefix("labels/")), stream.getvalue())
+    write_atomic(path, stream.getvalue())
 
 
 def _mean(pairs: list[tuple[float, float]]) -> float:

@@ -5,7 +5,7 @@ predicted anew. A view is a square cut around the region, with a little of what 
 because a text-image model was trained on whole scenes; what it sees is averaged inside the region.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +14,13 @@ import numpy as np
 from PIL import Image
 
 from acseg.errors import AcsegError, DataError
+from acseg.images.bands import PLAIN, Reading
 from acseg.images.read import read_image
 from acseg.images.records import Box, Record, read_classes, read_records
 from acseg.images.stream import stream_pictures
 from acseg.images.walk import Source, find_images
 from acseg.images.write import label_name, read_labels
+from acseg.naming.edits import Edits
 
 if TYPE_CHECKING:
     from acseg.model import ACSeg
@@ -79,7 +81,7 @@ def _span(first: int, size: int, length: int, limit: int) -> tuple[int, int]:
 
 
 def views_from_output(
-    out: Path, becomes: Mapping[int, int], count: int
+    out: Path, edits: Edits, *, reading: Reading = PLAIN
 ) -> tuple[dict[int, list[View]], Failed]:
     """Cut the exemplars that OUT/classes.json names out of their photographs.
 
@@ -87,10 +89,10 @@ def views_from_output(
     ----------
     out : Path
         What `predict` wrote for this RUN.
-    becomes : mapping of class id to class id
-        Merges made since; an exemplar counts for the class that its own has become.
-    count : int
-        Classes of the RUN.
+    edits : Edits
+        An exemplar of a class that was merged since counts for the one that it has become.
+    reading : Reading
+        How the RUN reads photographs.
 
     Returns
     -------
@@ -105,8 +107,11 @@ def views_from_output(
     """
     classes = read_classes(out / "classes.json")
     highest = max((item.id for item in classes), default=0)
-    if highest >= count:
-        raise DataError(f"{out} holds class {highest}, but the RUN has {count} classes: another's?")
+    if highest >= edits.count:
+        raise DataError(
+            f"{out} holds class {highest}, but this RUN has classes 0 to {edits.count - 1}: "
+            "it was predicted by another RUN"
+        )
     records = {r.path: r for r in read_records(out / "segments.jsonl") if r.status == "ok"}
     places = label_name(records)
     shown: dict[str, list[tuple[int, Box]]] = {}
@@ -118,20 +123,20 @@ def views_from_output(
     failed: Failed = []
     for path, regions in shown.items():
         try:
-            picture, labels = _open(out, records[path], places[path])
+            picture, labels = _open(out, records[path], places[path], reading)
         except AcsegError as error:
             failed.append((path, str(error)))
             continue
         for c, box in regions:
             view = cut_view(picture, labels == c, box)
-            views.setdefault(becomes.get(c, c), []).append(view)
+            views.setdefault(edits.becomes.get(c, c), []).append(view)
     return views, failed
 
 
-def _open(out: Path, record: Record, place: str) -> tuple[np.ndarray, np.ndarray]:
+def _open(out: Path, record: Record, place: str, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
     if record.source is None:
         raise DataError("its record does not say where the photograph lies")
-    picture = read_image(out / record.source)
+    picture = read_image(out / record.source, reading=reading)
     labels = read_labels(out / (record.labels or f"labels/{place}"))
     if picture.shape[:2] != labels.shape:
         raise DataError("the photograph has another size than its label map; predict again")
@@ -180,7 +185,12 @@ def views_from_pictures(
 
     best: dict[int, list[tuple[float, int, View]]] = {}  # the least sure first
     stream = stream_pictures(
-        chosen, side=model.side, multiple=model.backbone.patch, batch=BATCH, failed=note
+        chosen,
+        side=model.side,
+        multiple=model.backbone.patch,
+        batch=BATCH,
+        failed=note,
+        reading=model.settings.reading,
     )
     done = 0
     for pictures, images in stream:
