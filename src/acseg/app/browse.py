@@ -1,7 +1,7 @@
 """An OUT folder to look through: its pictures, classes and overlays, and nothing outside it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -40,8 +40,10 @@ class Folder:
         The pictures that worked, in the order of the file.
     failed : int
         Number of pictures that did not.
+    classes : list of int
+        Ids of the classes; empty after `segment`, whose ids mean nothing beyond one picture.
     names : dict of int to str
-        Names of the classes; empty after `segment`.
+        Names of those that have one.
     colours : (255, 3) uint8
 
     Raises
@@ -70,11 +72,14 @@ class Folder:
         records = read_records(path)
         self.records = [r for r in records if r.status == "ok"]
         self.failed = len(records) - len(self.records)
+        self.classes: list[int] = []
         self.names: dict[int, str] = {}
         self.colours = palette(VOID)
         if (self.out / "classes.json").is_file():
             for item in read_classes(self.out / "classes.json"):
-                self.names[item.id] = item.name or f"class {item.id}"
+                self.classes.append(item.id)
+                if item.name:
+                    self.names[item.id] = item.name
                 self.colours[item.id] = item.colour
         self._stamp = stamp
 
@@ -167,7 +172,8 @@ class Folder:
             raise DataError(
                 f"{record.path}: its overlay or its label map is missing in {self.name}"
             )
-        return Shown(drawn, labels, record)
+        segments = tuple(replace(s, name=self.names.get(s.id, s.name)) for s in record.segments)
+        return Shown(drawn, labels, replace(record, segments=segments))
 
 
 def page_of(places: Sequence[int], page: int) -> tuple[list[int], int, int]:

@@ -143,13 +143,13 @@ class Desk:
 
     def browse(
         self, folder: int, label: int | None, text: str, subfolder: str | None, page: int
-    ) -> tuple[str, str, int]:
-        """Lay out a page of an OUT folder: the gallery, what it says, the page."""
+    ) -> tuple[str, str, int, int]:
+        """Lay out a page of an OUT folder: the gallery, what it says, the page of how many."""
         try:
             out = self.folders[folder]
             out.read()
         except AcsegError as error:
-            return "", message_html(str(error)), 1
+            return "", message_html(str(error)), 1, 1
         found = out.find(label=label, text=text, subfolder=subfolder or None)
         places, page, pages = page_of(found, page)
         cards = []
@@ -165,7 +165,7 @@ class Desk:
         if out.failed:
             said += f"; {out.failed} could not be read when it was made"
         status = f'<p class="acseg-count" role="status">{html.escape(said)}</p>'
-        return gallery_html(cards) if cards else "", status, page
+        return gallery_html(cards) if cards else "", status, page, pages
 
     def look(self, folder: int, place: int) -> str:
         """Show one picture of an OUT folder."""

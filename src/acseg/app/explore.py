@@ -143,7 +143,7 @@ class Explorer:
         model = self.model(generator)
         patch, stride = model.backbone.patch, model.backbone.stride
         steps = min(1024, FINEST * stride) // patch
-        return 8 * patch, max(steps * patch, model.side), patch
+        return min(8 * patch, model.side), max(steps * patch, model.side), patch
 
     def draw(
         self, dropped: Dropped, controls: Controls, given: Mapping[int, str] | None = None

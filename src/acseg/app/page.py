@@ -22,8 +22,22 @@ FONTS = ("system-ui", "sans-serif")
 
 def theme() -> Any:
     """Gradio's plain theme with the fonts of the machine: none is fetched."""
-    return gr.themes.Default(
+    plain = gr.themes.Default(
         primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=("ui-monospace", "monospace")
+    )
+    return plain.set(  # texts that stand out enough from what is behind them, 4.5 : 1
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        block_label_text_color="*neutral_700",
+        block_label_text_color_dark="*neutral_200",
+        block_title_text_color="*neutral_700",
+        block_title_text_color_dark="*neutral_200",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
     )
 
 
@@ -137,6 +151,7 @@ It stays in the memory of this machine.</small></label>""",
                         elem_id="acseg-label",
                     )
                     name = gr.Textbox(
+                        "",
                         label="Name",
                         info="empty takes it away",
                         max_lines=1,
@@ -280,7 +295,7 @@ def _folder_tab(desk: Desk) -> None:
         )
         label = gr.Dropdown(label="Class", elem_id="acseg-class", **_classes(desk, 0))
         below = gr.Dropdown(label="Sub-folder", elem_id="acseg-below", **_subfolders(desk, 0))
-        text = gr.Textbox(label="Name contains", max_length=80, elem_id="acseg-search")
+        text = gr.Textbox("", label="Name contains", max_length=80, elem_id="acseg-search")
     viewer = gr.HTML("", js_on_load=asset("view.js").replace('"picked"', '"looked"'))
     status = gr.HTML("", js_on_load=None, elem_id="acseg-status")
     gallery = gr.HTML("", js_on_load=asset("gallery.js"), elem_id="acseg-gallery")
@@ -289,16 +304,24 @@ def _folder_tab(desk: Desk) -> None:
         on = gr.Button("Next page", elem_id="acseg-on")
 
     def filtered(i: int, one: int, where: str, words: str, at: int = 1) -> tuple[Any, ...]:
-        return desk.browse(i, None if one == NONE else one, words, where, at)
+        label = None if one == NONE else one
+        cards, said, at, pages = desk.browse(i, label, words or "", where, at)
+        return cards, said, at, gr.Button(visible=at > 1), gr.Button(visible=at < pages)
+
+    def before(i: int, one: int, where: str, words: str, at: int) -> tuple[Any, ...]:
+        return filtered(i, one, where, words, at - 1)
+
+    def after(i: int, one: int, where: str, words: str, at: int) -> tuple[Any, ...]:
+        return filtered(i, one, where, words, at + 1)
 
     def turned(i: int) -> tuple[Any, ...]:
         new = gr.Dropdown(**_classes(desk, i)), gr.Dropdown(**_subfolders(desk, i))
-        return *new, "", "", *desk.browse(i, None, "", None, 1)
+        return *new, "", "", *filtered(i, NONE, "", "")
 
     def looked(i: int, event: gr.EventData) -> str:
         return desk.look(i, int(event._data.get("picture", 0)))
 
-    filters, shown = [folder, label, below, text], [gallery, status, page]
+    filters, shown = [folder, label, below, text], [gallery, status, page, back, on]
     gr.on(
         [label.input, below.input, text.submit, text.blur],
         filtered,
@@ -308,12 +331,9 @@ def _folder_tab(desk: Desk) -> None:
         show_progress="minimal",
     )
     _listen(folder.input, turned, inputs=[folder], outputs=[label, below, text, viewer, *shown])
-    _listen(
-        back.click, lambda *v: filtered(*v[:-1], v[-1] - 1), inputs=[*filters, page], outputs=shown
-    )
-    _listen(
-        on.click, lambda *v: filtered(*v[:-1], v[-1] + 1), inputs=[*filters, page], outputs=shown
-    )
+    paged = {"inputs": [*filters, page], "outputs": shown}
+    _listen(back.click, before, **paged)
+    _listen(on.click, after, **paged)
     _listen(gallery.chosen, looked, inputs=[folder], outputs=[viewer]).then(
         None, js="() => { document.querySelector('#acseg-class')?.scrollIntoView() }"
     )
@@ -324,8 +344,8 @@ def _folder_tab(desk: Desk) -> None:
 def _classes(desk: Desk, folder: int) -> dict[str, Any]:
     """Classes of a folder to choose from; none after `segment`, whose ids are of one picture."""
     out = desk.folders[folder]
-    choices = [("all", NONE), *((f"{name} ({i})", i) for i, name in out.names.items())]
-    return {"choices": choices, "value": NONE, "visible": bool(out.names)}
+    called = [(f"{out.names[i]} ({i})" if i in out.names else f"class {i}", i) for i in out.classes]
+    return {"choices": [("all", NONE), *called], "value": NONE, "visible": bool(out.classes)}
 
 
 def _subfolders(desk: Desk, folder: int) -> dict[str, Any]:
