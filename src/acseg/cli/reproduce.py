@@ -1,0 +1,64 @@
+"""acseg reproduce."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from acseg.cli.options import Device, app
+from acseg.cli.say import name_failed
+
+
+@app.command(epilog="Example:  acseg reproduce recipes/camvid.toml --root CamVid/ --seeds 0,1,2")
+def reproduce(
+    recipe: Annotated[Path, typer.Argument(help="A TOML file, such as those in recipes/.")],
+    root: Annotated[Path, typer.Option(help="Folder of its data set (see data check).")],
+    seeds: Annotated[str, typer.Option(help="Seeds with commas; 3 to 10 of them.")] = "0,1,2",
+    images: Annotated[
+        int, typer.Option(help="Most pictures of each split, for a trial; 0 is all.", min=0)
+    ] = 0,
+    backbone: Annotated[
+        str | None, typer.Option(help="Another backbone for all rows: a folder or a name.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Write the rows here, too (JSON).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Run a recipe over several seeds, and print the measured beside the published number."""
+    import json
+    from dataclasses import replace
+
+    from acseg.experiments.recipe import read_recipe
+    from acseg.experiments.reproduce import reproduce as run
+    from acseg.experiments.table import Measured, markdown
+    from acseg.images.write import write_atomic
+    from acseg.progress import progress_bar
+
+    found = read_recipe(recipe)
+    if backbone is not None:
+        found = replace(found, rows=tuple(replace(r, backbone=backbone) for r in found.rows))
+    try:
+        chosen = [int(seed) for seed in seeds.split(",")]
+    except ValueError:
+        raise typer.BadParameter(
+            f"--seeds takes whole numbers with commas, not {seeds!r}"
+        ) from None
+    done: dict[str, list[tuple[int, dict[str, float]]]] = {}
+    failed: dict[str, str] = {}
+    with progress_bar() as bar:
+        for row, seed, figures, lost in run(
+            found, root, seeds=chosen, images=images, device=device, progress=bar
+        ):
+            done.setdefault(row.name, []).append((seed, figures))
+            failed |= dict(lost)
+    rows = [
+        Measured(row, *(tuple(part) for part in zip(*done[row.name], strict=True)))
+        for row in found.rows
+    ]
+    listing = json.dumps({"title": found.title, "rows": [r.to_dict() for r in rows]}, indent=1)
+    if out is not None:
+        write_atomic(out, listing + "\n")
+    typer.echo(listing if as_json else markdown(found, rows))
+    name_failed(sorted(failed.items()))

@@ -1,0 +1,1 @@
+"""Experiments: recipes of published tables, run and set beside what was published."""
