@@ -15,22 +15,27 @@ _CHANNELS = 4  # red, green, blue and alpha are the same
 
 
 def encode_brush(mask: np.ndarray) -> list[int]:
-    """Encode a mask as Label Studio's ``rle``.
+    """Encode a mask (H, W) bool as Label Studio's ``rle``: bytes, 0..255."""
+    flat = np.concatenate([[False], np.asarray(mask, dtype=bool).ravel()])
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    return pack_brush(np.diff(np.concatenate([[0], edges, [flat.size - 1]])))
+
+
+def pack_brush(runs: np.ndarray) -> list[int]:
+    """Encode the lengths of runs along the rows, outside and inside in turn, as ``rle``.
 
     Parameters
     ----------
-    mask : (H, W) bool
-        At most 2^30 pixels.
+    runs : (n,) integer
+        Runs of 0 are passed over; the sum is the number of pixels, below 2^30.
 
     Returns
     -------
     list of int
         Bytes, 0..255.
     """
-    flat = np.asarray(mask, dtype=bool).ravel()
-    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])[: flat.size]
-    lengths = np.diff(np.concatenate([starts, [flat.size]])) * _CHANNELS
-    values = np.where(flat[starts], 255, 0)
+    lengths = np.asarray(runs)[np.asarray(runs) > 0] * _CHANNELS
+    values = np.where(np.arange(len(runs)) % 2, 255, 0)[np.asarray(runs) > 0]
     longest = 1 << int(_COUNTERS[-1])
     blocks = -(-lengths // longest)  # a run longer than the largest counter is several blocks
     values = np.repeat(values, blocks)
@@ -40,7 +45,7 @@ def encode_brush(mask: np.ndarray) -> list[int]:
     size = _COUNTERS[counter]
     codes = (4 | counter) << size
     codes = (codes | (counts - 1)) << _VALUE | values
-    head = [(flat.size * _CHANNELS, 32), (_VALUE - 1, 5), *((int(c) - 1, 4) for c in _COUNTERS)]
+    head = [(int(lengths.sum()), 32), (_VALUE - 1, 5), *((int(c) - 1, 4) for c in _COUNTERS)]
     numbers = np.concatenate([[number for number, _ in head], codes])
     widths = np.concatenate([[width for _, width in head], 3 + size + _VALUE])
     return np.packbits(_bits(numbers, widths)).tolist()

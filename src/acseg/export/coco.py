@@ -28,7 +28,6 @@ class Coco(Format):
         if options.images and self.is_file(target):
             raise DataError(f"{target}: photographs go into a folder; give -o DIR with --images")
         path = target / "annotations" / "instances_default.json"
-        self._seen: set[int] = set(legend.listed)
         self._images: list[str] = []
         self._annotations = 0
         self._file = GrowingFile(target if self.is_file(target) else path)
@@ -46,13 +45,12 @@ class Coco(Format):
         for line in lines:
             self._file.write((",\n" if self._annotations else "\n") + line)
             self._annotations += 1
-        self._seen.update(region.label for region in found.regions)
         self._images.append(json.dumps(image_entry(picture)))
 
     def finish(self) -> None:
         """Write the pictures and the categories."""
         images = ",\n".join(self._images)
-        kinds = ",\n".join(json.dumps(c) for c in categories(self.legend, self._seen))
+        kinds = ",\n".join(json.dumps(c) for c in categories(self.legend, self.seen))
         self._file.write(f'\n],\n"images": [\n{images}\n],\n"categories": [\n{kinds}\n]}}\n')
         self._file.keep()
 

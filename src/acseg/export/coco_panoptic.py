@@ -31,10 +31,16 @@ class CocoPanoptic(Format):
         path = target / "annotations" / "panoptic_default.json"
         path = target if self.is_file(target) else path
         self._masks = path.with_suffix("")
-        self._seen: set[int] = set(legend.listed)
         self._images: list[str] = []
         self._file = GrowingFile(path)
         self._file.write('{"info": ' + json.dumps(INFO) + ', "licenses": [],\n"annotations": [')
+
+    @classmethod
+    def places(cls, target: Path) -> list[tuple[Path, bool]]:
+        """List the JSON file and the folder of its PNGs, or the folder of both."""
+        if not cls.is_file(target):
+            return [(target, True)]
+        return [(target, False), (target.with_suffix(""), True)]
 
     def add(self, picture: Labelled) -> None:
         """Write the segments of one picture."""
@@ -59,13 +65,12 @@ class CocoPanoptic(Format):
         numbers = np.array([0, *ids.values()], dtype=np.uint32)[found.numbers]  # (H, W)
         write_beside(self._masks / f"{picture.name}.png", encode_ids(numbers), picture.photograph)
         self._file.write((",\n" if self._images else "\n") + json.dumps(entry))
-        self._seen.update(region.label for region in found.regions)
         self._images.append(json.dumps(image_entry(picture)))
 
     def finish(self) -> None:
         """Write the pictures and the categories."""
         thing = int(self.legend.kind == "concepts" or self.options.instances == "components")
-        kinds: list[dict[str, Any]] = categories(self.legend, self._seen)
+        kinds: list[dict[str, Any]] = categories(self.legend, self.seen)
         lines = ",\n".join(json.dumps({**kind, "isthing": thing}) for kind in kinds)
         images = ",\n".join(self._images)
         self._file.write(f'\n],\n"images": [\n{images}\n],\n"categories": [\n{lines}\n]}}\n')

@@ -93,7 +93,8 @@ def export_results(
     results = Results(out, photos=None if photos is None else Path(photos))
     if not len(results):
         raise DataError(f"{out} holds no picture that was segmented")
-    check_target(target, out, folder=not kind.is_file(target), overwrite=overwrite)
+    for place, folder in kind.places(target):
+        check_target(place, out, folder=folder, overwrite=overwrite)
     exported = Exported(left_out=results.left_out)
     writer = kind(target, results.legend, options)
     try:
@@ -103,6 +104,7 @@ def export_results(
             else:
                 try:
                     writer.add(picture)
+                    writer.seen.update(picture.present)
                     exported.written += 1
                 except (AcsegError, OSError) as error:
                     exported.failed.append((picture.path, str(error)))

@@ -45,6 +45,8 @@ class Format(ABC):
     ----------
     notes : list of str
         What the user is to be told at the end.
+    seen : set of int
+        Labels that are listed or occur in a picture that was written; kept by the caller.
     """
 
     suffix: ClassVar[str | None] = None
@@ -55,11 +57,17 @@ class Format(ABC):
     def __init__(self, target: Path, legend: Legend, options: Options) -> None:
         self.target, self.legend, self.options = target, legend, options
         self.notes: list[str] = []
+        self.seen: set[int] = set(legend.listed)
 
     @classmethod
     def is_file(cls, target: Path) -> bool:
         """Tell whether `target` is to be a file."""
         return cls.suffix is not None and target.suffix.lower() == cls.suffix
+
+    @classmethod
+    def places(cls, target: Path) -> list[tuple[Path, bool]]:
+        """List what `target` stands for, and of each whether it is a folder."""
+        return [(target, not cls.is_file(target))]
 
     @abstractmethod
     def add(self, picture: Labelled) -> None:

@@ -51,7 +51,7 @@ class GeoTiff(Format):
 
     def finish(self) -> None:
         """Write the names and colours."""
-        write_legend(self.target / "classes.json", self.legend)
+        write_legend(self.target / "classes.json", self.legend, self.seen)
         if self._plain:
             self.notes.append(f"{self._plain} without georeference, as the photographs are")
 

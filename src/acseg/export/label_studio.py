@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from acseg.export.brush import encode_brush
+from acseg.export.brush import pack_brush
 from acseg.export.format import Format, Options
 from acseg.export.regions import find_regions
 from acseg.export.source import Labelled, Legend
@@ -29,10 +29,16 @@ class LabelStudio(Format):
         super().__init__(target, legend, options)
         alone = self.is_file(target)
         self._interface = target.with_suffix(".xml") if alone else target / "interface.xml"
-        self._seen: set[int] = set(legend.listed)
         self._tasks = 0
         self._file = GrowingFile(target if alone else target / "tasks.json")
         self._file.write("[")
+
+    @classmethod
+    def places(cls, target: Path) -> list[tuple[Path, bool]]:
+        """List the file of the tasks and that of the interface, or the folder of both."""
+        if not cls.is_file(target):
+            return [(target, True)]
+        return [(target, False), (target.with_suffix(".xml"), False)]
 
     def add(self, picture: Labelled) -> None:
         """Write the task of one picture."""
@@ -40,8 +46,7 @@ class LabelStudio(Format):
         sure = {s.id: s.confidence for s in picture.record.segments}
         height, width = picture.labels.shape
         results = []
-        for region in found.regions:
-            mask = found.numbers == region.number
+        for region, (_, runs) in zip(found.regions, found.runs("C"), strict=True):
             result: dict[str, Any] = {
                 "id": f"p{picture.number}r{region.number}",
                 "type": "brushlabels",
@@ -52,7 +57,7 @@ class LabelStudio(Format):
                 "image_rotation": 0,
                 "value": {
                     "format": "rle",
-                    "rle": encode_brush(mask),
+                    "rle": pack_brush(runs),
                     "brushlabels": [self.legend.names[region.label]],
                 },
             }
@@ -69,7 +74,6 @@ class LabelStudio(Format):
             "predictions": [prediction],
         }
         self._file.write((",\n" if self._tasks else "\n") + json.dumps(task))
-        self._seen.update(region.label for region in found.regions)
         self._tasks += 1
 
     def finish(self) -> None:
@@ -79,7 +83,7 @@ class LabelStudio(Format):
         labels = "".join(
             f"    <Label value={quoteattr(self.legend.names[label])} "
             f'background="#{self.legend.colours[label].tobytes().hex()}"/>\n'
-            for label in sorted(self._seen)
+            for label in sorted(self.seen)
         )
         write_atomic(
             self._interface,

@@ -10,7 +10,6 @@ from PIL import Image
 from acseg.export.format import Format, Options
 from acseg.export.source import Labelled, Legend
 from acseg.export.target import write_beside
-from acseg.images.colours import VOID
 from acseg.images.records import ClassRecord, write_classes
 
 
@@ -27,7 +26,7 @@ class _LabelPng(Format):
 
     def finish(self) -> None:
         """Write the names and colours."""
-        write_legend(self.target / "classes.json", self.legend)
+        write_legend(self.target / "classes.json", self.legend, self.seen)
 
     @abstractmethod
     def draw(self, labels: np.ndarray) -> np.ndarray:
@@ -55,14 +54,13 @@ class Colour(_LabelPng):
         return self._table[labels]
 
 
-def write_legend(path: Path, legend: Legend) -> None:
-    """Write names and colours in the form of ``classes.json``."""
+def write_legend(path: Path, legend: Legend, labels: set[int]) -> None:
+    """Write names and colours of labels in the form of ``classes.json``."""
     write_classes(
         path,
         [
             ClassRecord(label, legend.names[label], (red, green, blue))
-            for label in sorted(legend.listed)
-            if label != VOID
+            for label in sorted(labels)
             for red, green, blue in [legend.colours[label].tolist()]
         ],
     )

@@ -1,5 +1,6 @@
 """The regions of a label map: one a class, or one for each part that hangs together."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from acseg.export.masks import RLE, mask_polygons, pack_runs
+from acseg.export.source import labels_present
 from acseg.images.colours import VOID
 
 Instances = Literal["classes", "components"]
@@ -40,21 +42,33 @@ class RegionMap:
         ]
 
     def run_lengths(self) -> dict[int, RLE]:
-        """Encode all regions in COCO's run lengths, in one pass: number -> RLE."""
+        """Encode all regions in COCO's run lengths: number -> RLE."""
         height, width = self.numbers.shape
-        flat = self.numbers.ravel(order="F")
+        return {number: pack_runs(runs, height, width) for number, runs in self.runs("F")}
+
+    def runs(self, order: Literal["C", "F"]) -> Iterator[tuple[int, np.ndarray]]:
+        """Measure the runs of each region, in one pass over the picture.
+
+        Parameters
+        ----------
+        order : "C" or "F"
+            Along the rows or down the columns.
+
+        Yields
+        ------
+        number, runs : int, (n,) integer
+            Lengths outside and inside the region in turn, outside first (0 if it begins inside).
+        """
+        flat = self.numbers.ravel(order=order)
         starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
         ends = np.concatenate([starts[1:], [flat.size]])
         owner = flat[starts]
-        order = np.argsort(owner, kind="stable")
-        bounds = np.searchsorted(owner[order], np.arange(1, len(self.regions) + 2))
-        encoded = {}
+        by_owner = np.argsort(owner, kind="stable")
+        bounds = np.searchsorted(owner[by_owner], np.arange(1, len(self.regions) + 2))
         for region, first, last in zip(self.regions, bounds[:-1], bounds[1:], strict=True):
-            mine = order[first:last]
+            mine = by_owner[first:last]
             edges = np.stack([starts[mine], ends[mine]], axis=1).ravel()
-            counts = np.diff(np.concatenate([[0], edges, [flat.size]]))
-            encoded[region.number] = pack_runs(counts, height, width)
-        return encoded
+            yield region.number, np.diff(np.concatenate([[0], edges, [flat.size]]))
 
 
 def find_regions(labels: np.ndarray, instances: Instances = "classes") -> RegionMap:
@@ -67,14 +81,15 @@ def find_regions(labels: np.ndarray, instances: Instances = "classes") -> Region
     instances : "classes" or "components", default "classes"
         One region for each label, or for each part of it whose pixels touch by edge or corner.
     """
-    numbers = np.zeros(labels.shape, dtype=np.int32)
-    owners: list[int] = []
-    for label in np.unique(labels[labels != VOID]).tolist():
-        mask = labels == label
-        if instances == "classes":
-            numbers[mask] = len(owners) + 1
-            owners.append(label)
-        else:
+    present = labels_present(labels)
+    if instances == "classes":
+        order = np.zeros(VOID + 1, dtype=np.int32)
+        order[present] = np.arange(1, len(present) + 1)
+        numbers, owners = order[labels], present
+    else:
+        numbers, owners = np.zeros(labels.shape, dtype=np.int32), []
+        for label in present:
+            mask = labels == label
             parts, count = ndimage.label(mask, structure=np.ones((3, 3)))
             numbers[mask] = parts[mask] + len(owners)
             owners += [label] * count

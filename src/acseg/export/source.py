@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -40,10 +41,15 @@ class Labelled:
     record: Record
     photograph: Path | None
 
+    @cached_property
+    def present(self) -> list[int]:
+        """The labels that occur, in rising order, without void."""
+        return labels_present(self.labels)
+
 
 @dataclass(frozen=True, eq=False)
 class Legend:
-    """Names (255 of them, all different) and colours (255, 3) of the labels of OUT."""
+    """Names (255, all different) and colours (255, 3) of labels, and which of them are listed."""
 
     kind: Kind
     names: list[str]
@@ -111,14 +117,16 @@ class Results:
         self._places = label_name(paths)
         given = out / "classes.json"
         classes = read_classes(given) if kind == "classes" and given.exists() else []
-        colours = palette(VOID)
-        for item in classes:
-            names[item.id], colours[item.id] = item.name, item.colour
-            listed.add(item.id)
-        if kind == "classes":
-            self.legend = Legend(kind, different_names(names, "class"), colours, frozenset(listed))
-        else:
-            self.legend = Legend(kind, different_names({}, "concept"), colours, frozenset(listed))
+        names.update({item.id: item.name for item in classes})
+        listed.update(item.id for item in classes)
+        self.legend = Legend(
+            kind,
+            different_names(names, "class")
+            if kind == "classes"
+            else different_names({}, "concept"),
+            different_colours({item.id: item.colour for item in classes}),
+            frozenset(listed),
+        )
 
     def __len__(self) -> int:
         return self._count
@@ -180,3 +188,27 @@ def different_names(given: Mapping[int, str | None], stem: str) -> list[str]:
         if len(counts) == len(names):
             return names
         names = [f"{n}-{i}" if counts[n] > 1 else n for i, n in enumerate(names)]
+
+
+def different_colours(given: Mapping[int, tuple[int, int, int]]) -> np.ndarray:
+    """Colour labels 0..254: as given, else by the palette; no colour given is used once more.
+
+    Returns
+    -------
+    (255, 3) uint8
+    """
+    table = palette(VOID)
+    taken = set(given.values())
+    usual = [(red, green, blue) for red, green, blue in table.tolist()]
+    spare = [usual[label] for label in sorted(given) if usual[label] not in taken]
+    for label in range(VOID):
+        if label in given:
+            table[label] = given[label]
+        elif usual[label] in taken:
+            table[label] = spare.pop(0)
+    return table
+
+
+def labels_present(labels: np.ndarray) -> list[int]:
+    """List the labels of a map (H, W) uint8 in rising order, without void."""
+    return np.flatnonzero(np.bincount(labels.ravel(), minlength=VOID + 1)[:VOID]).tolist()

@@ -37,7 +37,6 @@ class Voc(Format):
             if name.casefold() == "background":
                 self._colours[label] = BLACK
         Legend(legend.kind, self._names, self._colours, legend.listed).check_colours(BORDER)
-        self._last = max(legend.listed, default=-1)
         self._ids: list[str] = []
 
     def add(self, picture: Labelled) -> None:
@@ -55,7 +54,6 @@ class Voc(Format):
         objects = _png(found.numbers, voc_colours(VOID))
         for folder, data in (("SegmentationClass", classes), ("SegmentationObject", objects)):
             write_beside(self.target / folder / f"{picture.name}.png", data, picture.photograph)
-        self._last = max(self._last, *(region.label for region in found.regions), -1)
         self._ids.append(picture.name)
 
     def finish(self) -> None:
@@ -63,7 +61,8 @@ class Voc(Format):
         lines = "".join(f"{name}\n" for name in self._ids)
         write_atomic(self.target / "ImageSets" / "Segmentation" / "default.txt", lines)
         rows = [
-            (self._names[label], self._colours[label].tolist()) for label in range(self._last + 1)
+            (self._names[label], self._colours[label].tolist())
+            for label in range(max(self.seen, default=-1) + 1)
         ]
         text = "".join(
             f"{name}:{red},{green},{blue}::\n"
