@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acseg.concepts import modularity
+from acseg.concepts import modularity, modularity_tiles
 from acseg.concepts.modularity import modularity_loss, pixel_degrees
 
 
@@ -71,7 +71,7 @@ def test_value_and_gradient_are_those_of_the_dense_formula(
         concepts[-1, seed % k] = 0
     with pytest.MonkeyPatch.context() as patch:
         if not kept:
-            patch.setattr(modularity, "AFFINITY_BYTES", 0)
+            patch.setattr(modularity_tiles, "AFFINITY_BYTES", 0)
         value, grad = gradient(
             modularity_loss, concepts, pixels, self_affinity=self_affinity, tile=tile
         )
@@ -110,6 +110,36 @@ def test_narrow_types_are_computed_in_float32(dtype):
     assert grad.dtype == dtype
     torch.testing.assert_close(value.double(), plain, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(grad.double(), plain_grad.double(), rtol=2e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 50, 320])
+@pytest.mark.parametrize("shared", [0, 1, 3, 7], ids=lambda s: f"shared {s}")
+def test_bfloat16_keeps_the_stated_error(n, shared, monkeypatch):
+    monkeypatch.setattr(modularity, "has_bfloat16", lambda device: True)
+    generator = torch.Generator().manual_seed(n)
+    direction = torch.randn(2, 1, 64, generator=generator)
+    pixels = torch.randn(2, n, 64, generator=generator) + shared * direction
+    concepts = torch.randn(2, 5, 64, generator=generator) + shared * direction
+    value, grad = gradient(modularity_loss, concepts, pixels, precision="bfloat16", tile=200)
+    plain, plain_grad = gradient(dense_loss, concepts, pixels)
+    assert value.dtype == grad.dtype == torch.float32
+    assert (grad - plain_grad).norm() <= 1e-2 * plain_grad.norm() + 1e-6
+    assert abs(value - plain) <= 1e-3 * abs(plain) + 1e-6
+    if n > 1:
+        assert not torch.equal(grad, gradient(modularity_loss, concepts, pixels)[1])
+
+
+def test_bfloat16_without_the_hardware_or_in_float64_is_exact(monkeypatch):
+    pixels, concepts = scene(2, 40, 3, 8, seed=8, dtype=torch.float32)
+    monkeypatch.setattr(modularity, "has_bfloat16", lambda device: False)
+    rounded = modularity_loss(pixels, concepts, precision="bfloat16")
+    assert torch.equal(rounded, modularity_loss(pixels, concepts))
+    monkeypatch.setattr(modularity, "has_bfloat16", lambda device: True)
+    rounded = modularity_loss(pixels.double(), concepts, precision="bfloat16")
+    assert torch.equal(rounded, modularity_loss(pixels.double(), concepts))
+    assert not torch.equal(
+        modularity_loss(pixels, concepts, precision="bfloat16"), modularity_loss(pixels, concepts)
+    )
 
 
 def test_autocast_does_not_lower_the_precision():
@@ -184,6 +214,7 @@ def test_no_affinity_at_all_gives_zero(pixels, self_affinity):
         (torch.ones(1, 4, 3).long(), torch.ones(1, 2, 3), {}, r"pixels.*torch.int64"),
         (torch.ones(1, 4, 3), torch.ones(1, 2, 3).int(), {}, r"concepts.*torch.int32"),
         (torch.ones(1, 4, 3), torch.ones(1, 2, 3), {"tile": 0}, "at least 1 pixel, found 0"),
+        (torch.ones(1, 4, 3), torch.ones(1, 2, 3), {"precision": "half"}, "bfloat16, found 'half'"),
         (
             torch.ones(1, 4, 3),
             torch.ones(1, 2, 3),

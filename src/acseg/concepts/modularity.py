@@ -18,12 +18,11 @@ both things that training needs are at hand: delta_ij = sum_c S+_ic S+_jc [c win
 
     L        = -(1/2m) sum_ic S+_ic G_ic       and       dL/dS_ic = -(2/2m) G_ic [S_ic > 0].
 
-G is summed over square tiles of the N x N pairs. All matrices here are symmetric, so only the tiles
-on and above the diagonal are visited, and each one above it serves its mirror image too.
+Sums over j are taken tile by tile, so that no N x N matrix ever exists: modularity_tiles.py does
+it in plain torch and visits only the tiles on and above the diagonal, since all matrices here are
+symmetric; modularity_triton.py does it in one kernel for a GPU.
 """
 
-from collections.abc import Iterator
-from math import ceil
 from typing import Any
 
 import torch
@@ -31,10 +30,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-TILE = {"cpu": 400, "cuda": 2048}  # side of a tile in pixels, measured: docs/generator.md
-AFFINITY_BYTES = 32 * 2**20  # affinities up to this size are kept instead of computed twice
+from acseg.concepts import modularity_triton
+from acseg.concepts.modularity_tiles import Graph, make_graph, tiled_degrees, tiled_gains
 
-Tile = tuple[slice, slice]
+TILE = {"cpu": 400, "cuda": 2048}  # side of a tile in pixels, measured: docs/performance.md
+PRECISIONS = ("float32", "bfloat16")
 
 
 def modularity_loss(
@@ -42,6 +42,7 @@ def modularity_loss(
     concepts: Tensor,
     *,
     self_affinity: bool = True,
+    precision: str = "float32",
     degrees: Tensor | None = None,
     tile: int | None = None,
 ) -> Tensor:
@@ -58,13 +59,20 @@ def modularity_loss(
     self_affinity
         Keep A_ii = 1 (default), as the paper's formula has it. False sets the diagonal to zero,
         as later work does.
+    precision
+        Of the affinities. "float32" (default) is exact. "bfloat16" allows them to be rounded where
+        the device multiplies bfloat16 in hardware and that is faster: the gradient is then off by
+        at most 1e-2 of its norm (about 1e-4 on pixels of a ViT) while the mean cosine of an
+        image's pixels is below 0.98; above that an image is nearly of one colour.
     degrees
         (B, N), what `pixel_degrees` gives for these pixels and the same `self_affinity`. Worth
         passing where the same pixels come up in many steps and N is above about 4,000; below
         that the degrees are a by-product of the affinities.
     tile
-        Largest side of the square tiles in pixels, 64 to 4096. Changes time and memory, and the
-        result only by rounding. Default: 400 on a CPU, 2048 on a GPU.
+        Largest side of the square tiles in pixels, 64 to 4096; changes time and memory, and the
+        result only by rounding. Default: 400 on a CPU; on a GPU one Triton kernel does the work
+        where triton is installed, k is at most 32 and the inputs are not float64, and tiles of
+        2048 otherwise.
 
     Returns
     -------
@@ -75,27 +83,31 @@ def modularity_loss(
     Raises
     ------
     ValueError
-        Where shapes do not fit together, an input is not floating point or tile is below 1.
+        Where shapes do not fit together, an input is not floating point, tile is below 1, or
+        precision is unknown.
 
     References
     ----------
     Li et al., ACSeg: Adaptive Conceptualization for Unsupervised Semantic Segmentation, CVPR 2023.
     """
     check_inputs(pixels, concepts)
-    tile = choose_tile(tile, pixels)
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be float32 or bfloat16, found {precision!r}")
+    if degrees is not None and degrees.shape != pixels.shape[:2]:
+        raise ValueError(
+            f"degrees must be (B, N) = {tuple(pixels.shape[:2])} like the pixels, "
+            f"found {tuple(degrees.shape)}"
+        )
+    tile = check_tile(tile)
     dtype = torch.promote_types(torch.promote_types(pixels.dtype, concepts.dtype), torch.float32)
-    if degrees is not None:
-        if degrees.shape != pixels.shape[:2]:
-            raise ValueError(
-                f"degrees must be (B, N) = {tuple(pixels.shape[:2])} like the pixels, "
-                f"found {tuple(degrees.shape)}"
-            )
-        degrees = degrees.detach().to(dtype)
+    rounded = precision == "bfloat16" and dtype == torch.float32 and has_bfloat16(pixels.device)
     with torch.autocast(pixels.device.type, enabled=False):
         x = F.normalize(pixels.detach().to(dtype), dim=-1)  # (B, N, D)
         c = F.normalize(concepts.to(dtype), dim=-1)  # (B, k, D)
-        cosines = c @ x.mT  # (B, k, N)
-        return _Modularity.apply(cosines, x, self_affinity, degrees, tile)
+        cosines = first_of_equals(c, c @ x.mT)  # (B, k, N)
+        graph = make_graph(x, self_affinity=self_affinity, bfloat16=rounded)
+        known = None if degrees is None else degrees.detach().to(dtype)
+        return _Modularity.apply(cosines, graph, known, tile)
 
 
 def pixel_degrees(pixels: Tensor, *, self_affinity: bool = True, tile: int | None = None) -> Tensor:
@@ -116,147 +128,69 @@ def pixel_degrees(pixels: Tensor, *, self_affinity: bool = True, tile: int | Non
         (B, N), float32 or float64.
     """
     check_rank("pixels", "(B, N, D)", pixels)
-    tile = choose_tile(tile, pixels)
+    tile = check_tile(tile)
     dtype = torch.promote_types(pixels.dtype, torch.float32)
     with torch.autocast(pixels.device.type, enabled=False):
         x = F.normalize(pixels.detach().to(dtype), dim=-1)  # (B, N, D)
-        degrees = x.new_zeros(x.shape[:2])
-        for group in groups(x, tile):
-            for at in upper_tiles(x.shape[1], tile):
-                add_degrees(degrees[group], affinity(x[group], at, self_affinity), at)
-    return degrees
+        graph = make_graph(x, self_affinity=self_affinity, bfloat16=False)
+        if tile is None and modularity_triton.suits(graph, 1):
+            return modularity_triton.triton_degrees(graph)
+        return tiled_degrees(graph, tile or default_tile(x))
 
 
 class _Modularity(torch.autograd.Function):
-    """Loss and closed-form gradient with respect to the cosines, in one sweep."""
+    """Loss and closed-form gradient with respect to the cosines, out of one sweep."""
 
     @staticmethod
     def forward(
         ctx: Any,
         cosines: Tensor,  # (B, k, N)
-        x: Tensor,  # (B, N, D), unit length
-        self_affinity: bool,
+        graph: Graph,
         degrees: Tensor | None,  # (B, N)
-        tile: int,
+        tile: int | None,
     ) -> Tensor:
         positive = cosines.clamp(min=0)  # (B, k, N) S+
-        gains = torch.zeros_like(positive)  # (B, k, N) G
-        totals = x.new_ones(x.shape[0])  # (B,) 2m, 1 where it is zero
-        for group in groups(x, tile):
-            known = None if degrees is None else degrees[group]
-            totals[group] = add_gains(
-                gains[group], positive[group], x[group], known, self_affinity, tile
-            )
+        if tile is None and modularity_triton.suits(graph, positive.shape[1]):
+            gains, totals = modularity_triton.triton_gains(graph, positive, degrees)
+        else:
+            gains, totals = tiled_gains(graph, positive, degrees, tile or default_tile(positive))
         losses = -(positive * gains).sum(dim=(1, 2)) / totals  # (B,)
-        scale = -2 / (totals * x.shape[0])  # (B,)
+        scale = -2 / (totals * len(totals))  # (B,)
         ctx.save_for_backward(gains.mul_(positive > 0).mul_(scale[:, None, None]))
         return losses.mean()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         (slope,) = ctx.saved_tensors  # (B, k, N) dL/dS
-        return grad * slope, None, None, None, None
+        return grad * slope, None, None, None
 
 
-def add_gains(
-    gains: Tensor,  # (G, k, N), added to
-    positive: Tensor,  # (G, k, N)
-    x: Tensor,  # (G, N, D)
-    degrees: Tensor | None,  # (G, N)
-    self_affinity: bool,
-    tile: int,
-) -> Tensor:
-    """Add G of a group of images to `gains`; give 2m (G,), with 1 where there is no affinity."""
-    tiles = list(upper_tiles(x.shape[1], tile))
-    kept: dict[int, Tensor] = {}
-    if degrees is None:
-        degrees = x.new_zeros(x.shape[:2])
-        keep = pair_bytes(x) <= AFFINITY_BYTES
-        for t, at in enumerate(tiles):
-            a = affinity(x, at, self_affinity)
-            add_degrees(degrees, a, at)
-            if keep:
-                kept[t] = a
-    totals = degrees.sum(dim=1)  # (G,) 2m
-    totals = torch.where(totals > 0, totals, 1)
-    scaled = degrees / totals[:, None]
-    for t, at in enumerate(tiles):
-        rows, cols = at
-        a = kept.pop(t) if kept else affinity(x, at, self_affinity)
-        w = a.baddbmm_(degrees[:, rows, None], scaled[:, None, cols], alpha=-1)  # (G, R, C) W
-        add_tile(gains, positive, w, at)
-    return totals
+def first_of_equals(c: Tensor, cosines: Tensor) -> Tensor:
+    """Leave the pairs of equal concepts c (B, k, D) to the first: the others' cosines become 0."""
+    equal = (c[:, :, None] == c[:, None]).all(dim=3)  # (B, k, k)
+    later = equal.tril(diagonal=-1).any(dim=2, keepdim=True)  # (B, k, 1)
+    return cosines.masked_fill(later, 0)
 
 
-def add_tile(gains: Tensor, positive: Tensor, w: Tensor, at: Tile) -> None:
-    """Share out the pairs of one tile of W among the concepts that win them; w is used up."""
-    rows, cols = at
-    left, right = (
-        positive[:, :, rows, None],
-        positive[:, :, None, cols],
-    )  # (G, k, R, 1), (G, k, 1, C)
-    delta = left[:, 0] * right[:, 0]  # (G, R, C)
-    product = torch.empty_like(delta)
-    for c in range(1, positive.shape[1]):
-        torch.mul(left[:, c], right[:, c], out=product)
-        torch.maximum(delta, product, out=delta)
-    last = positive.shape[1] - 1
-    for c in range(last + 1):
-        won = w  # what no earlier concept took goes to the last one
-        if c < last:
-            torch.mul(left[:, c], right[:, c], out=product)
-            won = product.eq_(delta).mul_(w)
-            w -= won
-        gains[:, c, rows] += (won @ right[:, c].mT).squeeze(-1)
-        if rows != cols:
-            gains[:, c, cols] += (left[:, c].mT @ won).squeeze(-2)
+def has_bfloat16(device: torch.device) -> bool:
+    """Say whether the device multiplies bfloat16 in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # private: may be missing
+    return any(getattr(torch.cpu, probe, bool)() for probe in probes)
 
 
-def affinity(x: Tensor, at: Tile, self_affinity: bool) -> Tensor:
-    """Affinities of one tile, A_ij = max(0, cos(x_i, x_j)), of unit-length x."""
-    rows, cols = at
-    a = (x[:, rows] @ x[:, cols].mT).clamp_(min=0)  # (G, R, C)
-    if not self_affinity and rows == cols:
-        a.diagonal(dim1=1, dim2=2).zero_()
-    return a
+def default_tile(x: Tensor) -> int:
+    """Give the side of a tile that suits the device."""
+    return TILE.get(x.device.type, TILE["cuda"])
 
 
-def add_degrees(degrees: Tensor, a: Tensor, at: Tile) -> None:
-    """Add one tile's share of d_i = sum_j A_ij to `degrees` (G, N)."""
-    rows, cols = at
-    degrees[:, rows] += a.sum(dim=2)
-    if rows != cols:
-        degrees[:, cols] += a.sum(dim=1)
-
-
-def upper_tiles(n: int, tile: int) -> Iterator[Tile]:
-    """Cut n x n pairs into near-square tiles and give those on and above the diagonal."""
-    side = ceil(n / ceil(n / tile))  # as even as can be: 784 is 2 x 392, not 400 + 384
-    cuts = [slice(start, min(start + side, n)) for start in range(0, n, side)]
-    for r, rows in enumerate(cuts):
-        for cols in cuts[r:]:
-            yield rows, cols
-
-
-def groups(x: Tensor, tile: int) -> Iterator[slice]:
-    """Cut the batch into groups of images whose pairs fill about one tile together."""
-    side = min(tile, x.shape[1])
-    size = max(1, tile * tile // max(1, side * side))
-    for start in range(0, x.shape[0], size):
-        yield slice(start, start + size)
-
-
-def pair_bytes(x: Tensor) -> int:
-    """Bytes of the upper half of the affinities of x (G, N, D)."""
-    return x.shape[0] * x.shape[1] ** 2 * x.element_size() // 2
-
-
-def choose_tile(tile: int | None, pixels: Tensor) -> int:
-    """Take the given tile, or the one that suits the device."""
-    if tile is None:
-        return TILE.get(pixels.device.type, TILE["cuda"])
-    if tile < 1:
+def check_tile(tile: int | None) -> int | None:
+    """Raise ValueError where the side of the tiles is below 1."""
+    if tile is not None and tile < 1:
         raise ValueError(f"tile must be at least 1 pixel, found {tile}")
     return tile
 
