@@ -3,8 +3,6 @@
 import json
 import logging
 import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,8 @@ from acseg.backbone.backbone import Backbone
 from acseg.backbone.families import Family, Rgb, family_of
 from acseg.backbone.folders import SAFE_WEIGHTS, checkpoint_folder, need_timm
 from acseg.backbone.precision import choose_device, choose_precision
+from acseg.backbone.quiet import quiet_transformers
+from acseg.backbone.runtime import choose_runtime, only_float32
 from acseg.backbone.vit import TimmVit, TransformersVit
 from acseg.errors import BackboneError
 
@@ -30,6 +30,7 @@ def load_backbone(
     features: str = "tokens",
     device: str | torch.device = "auto",
     precision: str = "auto",
+    runtime: str = "torch",
 ) -> Backbone:
     """Load a frozen self-supervised ViT.
 
@@ -50,6 +51,10 @@ def load_backbone(
         "auto" (default: a GPU where there is one), "cpu", "cuda", "cuda:1".
     precision : str
         "auto" (default: bfloat16 where the hardware is fast at it), "float32" or "bfloat16".
+    runtime : str
+        What runs the blocks on a processor: "torch" (default), "openvino", "onnx" (float32), or
+        "auto", the fastest that is installed and can. Another than torch exports the blocks at
+        the first batch, a few seconds, and keeps the export in the user's cache folder.
 
     Returns
     -------
@@ -68,6 +73,10 @@ def load_backbone(
     mean, std = read_normalisation(folder, name, model_type)
     where = choose_device(device)
     vit = TimmVit(model, name) if model_type == "timm_wrapper" else TransformersVit(model)
+    dtype = choose_precision(where, precision)
+    chosen = choose_runtime(runtime, device=where, precision=dtype, vit=vit, name=name)
+    if chosen == "onnx":
+        dtype = only_float32(precision)
     backbone = Backbone(
         vit,
         name=name,
@@ -78,7 +87,9 @@ def load_backbone(
         features=features,
         mean=mean,
         std=std,
-        precision=choose_precision(where, precision),
+        precision=dtype,
+        runtime=chosen,
+        spare=runtime == "auto",
     ).to(where)
     log.info(
         "backbone: %s (%s), %s of block %d of %d, patch %d, stride %d, on %s",
@@ -209,19 +220,3 @@ def read_normalisation(folder: Path, name: str, model_type: str) -> tuple[Rgb | 
     if min(s0, s1, s2) <= 0:
         raise BackboneError(f"{path}: the standard deviation must be above 0, found {std}")
     return (m0, m1, m2), (s0, s1, s2)
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' progress bar and tables of unused weights off the terminal."""
-    from transformers.utils import logging as theirs
-
-    level, bars = theirs.get_verbosity(), theirs.is_progress_bar_enabled()
-    theirs.set_verbosity_error()
-    theirs.disable_progress_bar()
-    try:
-        yield
-    finally:
-        theirs.set_verbosity(level)
-        if bars:
-            theirs.enable_progress_bar()

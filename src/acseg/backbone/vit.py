@@ -68,9 +68,10 @@ class TransformersVit(nn.Module):
             return embeddings(images, interpolate_pos_encoding=True)[0], {}
         return embeddings(images, interpolate_pos_encoding=True), {}
 
-    def forward(self, images: torch.Tensor, block: int) -> tuple[torch.Tensor, LastAttention]:
-        """Return the pixels (B, N, D) of `block` (1..layers) and the last block's attention."""
-        tokens, extra = self.embed(images)
+    def run(
+        self, tokens: torch.Tensor, block: int, **extra: Any
+    ) -> tuple[torch.Tensor, LastAttention]:
+        """Turn tokens (B, T, D) of `embed` into the pixels of `block` and the last attention."""
         attention = LastAttention()
         chosen = tokens
         for number, layer in enumerate(self.blocks, start=1):
@@ -83,6 +84,11 @@ class TransformersVit(nn.Module):
                 chosen = tokens
         norm = self.model.norm if self.kind == "dinov3_vit" else self.model.layernorm
         return norm(chosen)[:, self.prefix :], attention
+
+    def forward(self, images: torch.Tensor, block: int) -> tuple[torch.Tensor, LastAttention]:
+        """Return the pixels (B, N, D) of `block` (1..layers) and the last block's attention."""
+        tokens, extra = self.embed(images)
+        return self.run(tokens, block, **extra)
 
 
 class TimmVit(nn.Module):
