@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from acseg.errors import DataError
 from acseg.export.format import Format, Options
+from acseg.export.masks import need_pycocotools
 from acseg.export.regions import RegionMap, find_regions
 from acseg.export.source import Labelled, Legend
 from acseg.export.target import GrowingFile, copy_photograph
@@ -27,6 +28,8 @@ class Coco(Format):
         super().__init__(target, legend, options)
         if options.images and self.is_file(target):
             raise DataError(f"{target}: photographs go into a folder; give -o DIR with --images")
+        if not options.polygons:
+            need_pycocotools()
         path = target / "annotations" / "instances_default.json"
         self._images: list[str] = []
         self._annotations = 0
@@ -88,6 +91,11 @@ def category_id(label: int, legend: Legend) -> int:
     return 1 if legend.kind == "concepts" else label + 1
 
 
+def attributes(label: int, legend: Legend) -> dict[str, Any]:
+    """Say which concept it is; nothing of classes, which have categories."""
+    return {"attributes": {"concept": label}} if legend.kind == "concepts" else {}
+
+
 def annotations(
     found: RegionMap, picture: Labelled, legend: Legend, options: Options
 ) -> list[dict[str, Any]]:
@@ -105,7 +113,5 @@ def annotations(
         }
         if sure.get(region.label) is not None:
             item["score"] = sure[region.label]
-        if legend.kind == "concepts":
-            item["attributes"] = {"concept": region.label}
-        items.append(item)
+        items.append(item | attributes(region.label, legend))
     return items

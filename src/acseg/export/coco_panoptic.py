@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from acseg.export.coco import INFO, categories, category_id, image_entry
+from acseg.export.coco import INFO, attributes, categories, category_id, image_entry
 from acseg.export.format import Format, Options
 from acseg.export.regions import RegionMap, find_regions
 from acseg.export.source import Labelled, Legend
@@ -56,6 +56,7 @@ class CocoPanoptic(Format):
                     "area": region.area,
                     "bbox": list(region.box),
                     "iscrowd": 0,
+                    **attributes(region.label, self.legend),
                 }
                 for region in found.regions
             ],

@@ -35,7 +35,7 @@ def encode_rle(mask: np.ndarray) -> RLE:
         If `mask` is not two-dimensional, or pycocotools is missing.
     """
     mask = _checked(mask)
-    encoded = _pycocotools().encode(np.asfortranarray(mask, dtype=np.uint8))
+    encoded = need_pycocotools().encode(np.asfortranarray(mask, dtype=np.uint8))
     height, width = mask.shape
     return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
 
@@ -55,7 +55,7 @@ def pack_runs(counts: np.ndarray, height: int, width: int) -> RLE:
         If pycocotools is missing.
     """
     runs = {"size": [height, width], "counts": counts.tolist()}
-    encoded = _pycocotools().frPyObjects(runs, height, width)
+    encoded = need_pycocotools().frPyObjects(runs, height, width)
     return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
 
 
@@ -132,7 +132,8 @@ def simplify(corners: np.ndarray, tolerance: float) -> np.ndarray:
     return corners[keep[:-1]]
 
 
-def _pycocotools() -> Any:
+def need_pycocotools() -> Any:
+    """Import pycocotools.mask, or raise DataError saying what to install."""
     try:
         from pycocotools import mask
     except ImportError:

@@ -68,7 +68,8 @@ class RegionMap:
         for region, first, last in zip(self.regions, bounds[:-1], bounds[1:], strict=True):
             mine = by_owner[first:last]
             edges = np.stack([starts[mine], ends[mine]], axis=1).ravel()
-            yield region.number, np.diff(np.concatenate([[0], edges, [flat.size]]))
+            rest = [flat.size] if edges[-1] < flat.size else []
+            yield region.number, np.diff(np.concatenate([[0], edges, rest])).astype(np.int64)
 
 
 def find_regions(labels: np.ndarray, instances: Instances = "classes") -> RegionMap:
