@@ -11,7 +11,8 @@ from acseg.errors import RunError
 from acseg.settings import Settings
 
 SETTINGS = tuple(field.name for field in fields(Settings))
-LOADED = ("backbone", "block", "stride", "device", "precision")  # what a loaded backbone depends on
+# what a loaded backbone depends on
+LOADED = ("backbone", "block", "stride", "device", "precision", "runtime")
 
 
 class UnfittedError(RunError, NotFittedError):

@@ -59,6 +59,9 @@ class ACSeg(Named, Estimator):
         "auto", "cpu", "cuda".
     precision : str
         "auto", "float32", "bfloat16".
+    runtime : str
+        What runs the backbone on a processor: "auto" (the fastest that is installed), "torch",
+        "openvino", "onnx". As `device`, no part of a RUN.
     **settings
         Any other field of `acseg.settings.Settings`.
 
@@ -85,11 +88,13 @@ class ACSeg(Named, Estimator):
         classes: int | str = "auto",
         device: str = "auto",
         precision: str = "auto",
+        runtime: str = "auto",
         **settings: Any,
     ) -> None:
         self.settings = Settings(backbone=str(backbone), classes=classes, **settings)
         self.device = device
         self.precision = precision
+        self.runtime = runtime
         self.centres_: NDArray[np.float32] | None = None
         self.names_: dict[int, str] = {}
         self.becomes_: dict[int, int] = {}
@@ -99,7 +104,12 @@ class ACSeg(Named, Estimator):
 
     @classmethod
     def load(
-        cls, run: str | Path | None = None, *, device: str = "auto", precision: str = "auto"
+        cls,
+        run: str | Path | None = None,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        runtime: str = "auto",
     ) -> "ACSeg":
         """Load the bundled model, or the RUN folder that `fit` wrote.
 
@@ -112,7 +122,7 @@ class ACSeg(Named, Estimator):
         """
         folder = BUNDLED if run is None else Path(run)
         found = read_run(folder)
-        model = cls(device=device, precision=precision)
+        model = cls(device=device, precision=precision, runtime=runtime)
         model.settings = found.settings
         model.centres_ = found.centres
         model.names_, model.becomes_ = found.names, found.becomes
@@ -324,6 +334,7 @@ class ACSeg(Named, Estimator):
                 stride=self.settings.stride,
                 device=self.device,
                 precision=self.precision,
+                runtime=self.runtime,
             )
         return self._backbone
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from acseg.cli.options import Device, app
+from acseg.cli.options import Device, Runtime, app
 from acseg.cli.say import name_failed
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def evaluate(
     ] = "pixels",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     device: Device = "auto",
+    runtime: Runtime = "auto",
 ) -> None:
     """Score label maps against masks, or a RUN on a data set, under one named protocol."""
     if labels and masks and not (run or dataset or root or split):
@@ -49,7 +50,7 @@ def evaluate(
 
         result = evaluate_folders(labels, masks, protocol, match=match)
     elif run and dataset and root and not (labels or masks):
-        result = _evaluate_run(run, dataset, root, split, protocol, match, device)
+        result = _evaluate_run(run, dataset, root, split, protocol, match, device, runtime)
     else:
         raise typer.BadParameter("takes --labels and --masks, or RUN with --dataset and --root")
     typer.echo(result.to_json() if as_json else result.table())
@@ -64,6 +65,7 @@ def _evaluate_run(
     protocol: str,
     match: Literal["pixels", "iou"],
     device: str,
+    runtime: str,
 ) -> "SetResult | ImageResult":
     from acseg.evaluation.datasets import open_dataset
     from acseg.evaluation.predicted import evaluate_predictions
@@ -71,7 +73,7 @@ def _evaluate_run(
     from acseg.progress import progress_bar
 
     data = open_dataset(dataset, root, split)
-    model = ACSeg.load(run, device=device)
+    model = ACSeg.load(run, device=device, runtime=runtime)
     draw = model.segment if protocol == "image" else model.predict
     with progress_bar() as bar:
         return evaluate_predictions(

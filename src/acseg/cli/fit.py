@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from acseg.cli.options import Device, Inputs, Json, Precision, app
+from acseg.cli.options import Device, Inputs, Json, Precision, Runtime, app
 from acseg.cli.reading import Bands, Stretch, Tile, reading_settings
 from acseg.cli.say import name_failed, tell_json
 
@@ -73,6 +73,7 @@ def fit(
     as_json: Json = False,
     device: Device = "auto",
     precision: Precision = "auto",
+    runtime: Runtime = "auto",
 ) -> None:
     """Train the generator on your pictures and discover their classes."""
     import shutil
@@ -99,6 +100,7 @@ def fit(
         seed=seed,
         device=device,
         precision=precision,
+        runtime=runtime,
         **reading_settings(bands, stretch, tile),
     )
     _ = model.backbone  # what cannot be loaded is said before anything is deleted

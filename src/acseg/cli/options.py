@@ -36,5 +36,12 @@ Precision = Annotated[
         "fast)."
     ),
 ]
+Runtime = Annotated[
+    str,
+    typer.Option(
+        help="What runs the backbone on a processor: torch, openvino, onnx, or auto (the fastest "
+        "that is installed)."
+    ),
+]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for other programs.")]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from acseg.cli.options import Device, Inputs, Out, Precision, app
+from acseg.cli.options import Device, Inputs, Out, Precision, Runtime, app
 from acseg.cli.reading import Bands, Stretch, Tile, read_as, reading_settings
 from acseg.cli.say import count, tell
 
@@ -20,6 +20,7 @@ def predict(
     tile: Tile = None,
     device: Device = "auto",
     precision: Precision = "auto",
+    runtime: Runtime = "auto",
 ) -> None:
     """Find the classes of each picture; the same class id means the same thing in all."""
     from acseg.collection import run_collection
@@ -27,7 +28,7 @@ def predict(
     from acseg.model import ACSeg
     from acseg.progress import progress_bar
 
-    model = ACSeg.load(run, device=device, precision=precision)
+    model = ACSeg.load(run, device=device, precision=precision, runtime=runtime)
     read_as(model, reading_settings(bands, stretch, tile))
     if model.centres_ is None:
         raise RunError(f"{run} holds a generator but no classes; `acseg fit` finds them")

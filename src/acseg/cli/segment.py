@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from acseg.cli.options import Device, Out, Precision, app
+from acseg.cli.options import Device, Out, Precision, Runtime, app
 from acseg.cli.reading import Bands, Stretch, Tile, read_as, reading_settings
 from acseg.cli.say import count, tell
 
@@ -17,7 +17,7 @@ def demo(out: Out = Path("demo-out"), device: Device = "auto") -> None:
     from acseg.demo import sample_photographs
 
     samples = [str(path) for path in sample_photographs()]
-    _segment(samples, out, None, device, "auto", "Sample photographs", {})
+    _segment(samples, out, None, {"device": device}, "Sample photographs", {})
 
 
 @app.command(
@@ -46,23 +46,24 @@ def segment(
     tile: Tile = None,
     device: Device = "auto",
     precision: Precision = "auto",
+    runtime: Runtime = "auto",
 ) -> None:
     """Find the concepts of each picture, for each on its own."""
     how = reading_settings(bands, stretch, tile)
+    where = {"device": device, "precision": precision, "runtime": runtime}
     if "-" in inputs or str(out) == "-":
-        _segment_one(inputs, out, model, device, precision, how)
+        _segment_one(inputs, out, model, where, how)
         return
     if out is None:
         raise typer.BadParameter("Missing option '-o' / '--out'.")
-    _segment(inputs, out, model, device, precision, "Concepts", how)
+    _segment(inputs, out, model, where, "Concepts", how)
 
 
 def _segment(
     inputs: list[str],
     out: Path,
     run: Path | None,
-    device: str,
-    precision: str,
+    where: dict[str, str],
     title: str,
     how: dict[str, Any],
 ) -> None:
@@ -70,7 +71,7 @@ def _segment(
     from acseg.model import ACSeg
     from acseg.progress import progress_bar
 
-    model = ACSeg.load(run, device=device, precision=precision)
+    model = ACSeg.load(run, **where)
     read_as(model, how)
     with progress_bar() as bar:
         outcome = run_collection(model, inputs, out, title=title, progress=bar)
@@ -81,8 +82,7 @@ def _segment_one(
     inputs: list[str],
     out: Path | None,
     run: Path | None,
-    device: str,
-    precision: str,
+    where: dict[str, str],
     how: dict[str, Any],
 ) -> None:
     """Read one picture, from stdin if it is -, and write its label PNG and nothing else."""
@@ -98,7 +98,7 @@ def _segment_one(
     from acseg.images.write import encode_labels
     from acseg.model import ACSeg
 
-    model = ACSeg.load(run, device=device, precision=precision)
+    model = ACSeg.load(run, **where)
     read_as(model, how)
     reading = model.settings.reading
     try:
