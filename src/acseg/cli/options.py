@@ -45,3 +45,13 @@ Runtime = Annotated[
 ]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for other programs.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Start anew instead of going on: delete what was written there first."
+    ),
+]
+Overlays = Annotated[
+    bool,
+    typer.Option(help="Write overlays/ too; without, a tenth of the bytes."),
+]

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from acseg.cli.options import Device, Inputs, Out, Precision, Runtime, app
+from acseg.cli.options import (
+    Device,
+    Inputs,
+    Json,
+    Out,
+    Overlays,
+    Overwrite,
+    Precision,
+    Runtime,
+    app,
+)
 from acseg.cli.reading import Bands, Stretch, Tile, read_as, reading_settings
 from acseg.cli.say import count, tell
 
@@ -18,11 +28,17 @@ def predict(
     bands: Bands = None,
     stretch: Stretch = None,
     tile: Tile = None,
+    overlays: Overlays = True,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
     device: Device = "auto",
     precision: Precision = "auto",
     runtime: Runtime = "auto",
 ) -> None:
-    """Find the classes of each picture; the same class id means the same thing in all."""
+    """Find the classes of each picture; the same class id means the same thing in all.
+
+    Killed or not, the same command again does only what is not done yet, and what changed.
+    """
     from acseg.collection import run_collection
     from acseg.errors import RunError
     from acseg.model import ACSeg
@@ -33,5 +49,15 @@ def predict(
     if model.centres_ is None:
         raise RunError(f"{run} holds a generator but no classes; `acseg fit` finds them")
     with progress_bar() as bar:
-        outcome = run_collection(model, inputs, out, kind="classes", title="Classes", progress=bar)
-    tell(outcome, f"{count(outcome.written, 'picture')}, {len(model.class_ids)} classes")
+        outcome = run_collection(
+            model,
+            inputs,
+            out,
+            kind="classes",
+            title="Classes",
+            overlays=overlays,
+            overwrite=overwrite,
+            progress=bar,
+        )
+    what = f"{count(outcome.written, 'picture')}, {len(model.class_ids)} classes"
+    tell(outcome, what, as_json=as_json, classes=len(model.class_ids))

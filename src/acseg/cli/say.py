@@ -14,13 +14,13 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def tell(outcome: "Outcome", what: str, *, as_json: bool = False) -> None:
-    """Say what was done; name what failed and exit 1 if anything did."""
+def tell(outcome: "Outcome", what: str, *, as_json: bool = False, **facts: float) -> None:
+    """Say what was done, or print it with `facts` as JSON; name what failed, and exit 1 for it."""
     if as_json:
-        facts = {"pictures": outcome.written, "report": str(outcome.report)}
-        tell_json(facts, outcome.failed)
+        done = {"pictures": outcome.written, "reused": outcome.reused}
+        tell_json({**done, **facts, "report": str(outcome.report)}, outcome.failed)
         return
-    typer.echo(what)
+    typer.echo(what + (f"; {outcome.reused} were done before" if outcome.reused else ""))
     typer.echo(f"the report is {outcome.report}")
     name_failed(outcome.failed)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from acseg.cli.options import Device, Out, Precision, Runtime, app
+from acseg.cli.options import Device, Json, Out, Overlays, Overwrite, Precision, Runtime, app
 from acseg.cli.reading import Bands, Stretch, Tile, read_as, reading_settings
 from acseg.cli.say import count, tell
 
@@ -44,11 +44,17 @@ def segment(
     bands: Bands = None,
     stretch: Stretch = None,
     tile: Tile = None,
+    overlays: Overlays = True,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
     device: Device = "auto",
     precision: Precision = "auto",
     runtime: Runtime = "auto",
 ) -> None:
-    """Find the concepts of each picture, for each on its own."""
+    """Find the concepts of each picture, for each on its own.
+
+    Killed or not, the same command again does only what is not done yet, and what changed.
+    """
     how = reading_settings(bands, stretch, tile)
     where = {"device": device, "precision": precision, "runtime": runtime}
     if "-" in inputs or str(out) == "-":
@@ -56,7 +62,8 @@ def segment(
         return
     if out is None:
         raise typer.BadParameter("Missing option '-o' / '--out'.")
-    _segment(inputs, out, model, where, "Concepts", how)
+    more = {"overlays": overlays, "overwrite": overwrite}
+    _segment(inputs, out, model, where, "Concepts", how, as_json=as_json, **more)
 
 
 def _segment(
@@ -66,6 +73,9 @@ def _segment(
     where: dict[str, str],
     title: str,
     how: dict[str, Any],
+    *,
+    as_json: bool = False,
+    **more: Any,
 ) -> None:
     from acseg.collection import run_collection
     from acseg.model import ACSeg
@@ -74,8 +84,9 @@ def _segment(
     model = ACSeg.load(run, **where)
     read_as(model, how)
     with progress_bar() as bar:
-        outcome = run_collection(model, inputs, out, title=title, progress=bar)
-    tell(outcome, f"{count(outcome.written, 'picture')}, {outcome.concepts:.1f} concepts each")
+        outcome = run_collection(model, inputs, out, title=title, progress=bar, **more)
+    what = f"{count(outcome.written, 'picture')}, {outcome.concepts:.1f} concepts each"
+    tell(outcome, what, as_json=as_json, concepts=round(outcome.concepts, 3))
 
 
 def _segment_one(
