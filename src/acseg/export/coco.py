@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar
 
-from acseg.errors import DataError
 from acseg.export.format import Format, Options
 from acseg.export.masks import need_pycocotools
 from acseg.export.regions import RegionMap, find_regions
@@ -26,8 +25,6 @@ class Coco(Format):
 
     def __init__(self, target: Path, legend: Legend, options: Options) -> None:
         super().__init__(target, legend, options)
-        if options.images and self.is_file(target):
-            raise DataError(f"{target}: photographs go into a folder; give -o DIR with --images")
         if not options.polygons:
             need_pycocotools()
         path = target / "annotations" / "instances_default.json"

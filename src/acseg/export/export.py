@@ -88,6 +88,8 @@ def export_results(
     for option in fields(Options):
         if getattr(options, option.name) != option.default and option.name not in kind.reads:
             raise DataError(f"--{option.name.replace('_', '-')} means nothing to {format}")
+    if options.images and kind.is_file(target):
+        raise DataError(f"{target}: photographs go into a folder; give -o DIR with --images")
     if photos is not None and not Path(photos).is_dir():
         raise DataError(f"{photos}: no such folder")
     results = Results(out, photos=None if photos is None else Path(photos))
