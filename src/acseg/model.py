@@ -294,7 +294,9 @@ class ACSeg(Named, Estimator):
         threshold = self.settings.merge
         if threshold is None or threshold >= 1:
             return scores
-        sums, counts = concept_affinity(pixels, assign(scores), scores.shape[2])
+        sums, counts = concept_affinity(
+            pixels, assign(scores), scores.shape[2], products=self.backbone.precision
+        )
         return merge_scores(scores, merge_concepts(sums, counts, threshold))
 
     @torch.inference_mode()

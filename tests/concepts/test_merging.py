@@ -5,7 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acseg.concepts.merging import ROWS, concept_affinity, merge_concepts, merge_scores
+from acseg.concepts.merging import (
+    ROWS,
+    concept_affinity,
+    merge_concepts,
+    merge_scores,
+    whole_affinity,
+)
 
 
 def plain_merge(affinity, labels, k, threshold):
@@ -28,7 +34,7 @@ def plain_merge(affinity, labels, k, threshold):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 6), st.integers(1, 24), st.integers(0, 10_000), st.floats(-0.2, 1.1))
+@given(st.integers(1, 6), st.integers(1, 24), st.integers(0, 10_000), st.floats(-0.25, 1.125, width=32))
 def test_groups_are_those_of_a_plain_loop(k, n, seed, threshold):
     torch.manual_seed(seed)
     pixels = torch.randn(2, n, 4) + torch.randn(2, 1, 4)
@@ -46,7 +52,10 @@ def test_groups_are_those_of_a_plain_loop(k, n, seed, threshold):
 
 def test_sums_do_not_depend_on_the_bands():
     torch.manual_seed(0)
-    pixels, labels = torch.randn(1, ROWS + 37, 8), torch.randint(3, (1, ROWS + 37))
+    pixels, labels = (
+        torch.randn(1, 2 * ROWS["cpu"] + 37, 8),
+        torch.randint(3, (1, 2 * ROWS["cpu"] + 37)),
+    )
     sums, counts = concept_affinity(pixels, labels, 3)
     unit = torch.nn.functional.normalize(pixels[0].double(), dim=1)
     affinity = (unit @ unit.T).clamp(min=0)
@@ -54,6 +63,8 @@ def test_sums_do_not_depend_on_the_bands():
         for d in range(3):
             expected = affinity[labels[0] == c][:, labels[0] == d].sum()
             torch.testing.assert_close(sums[0, c, d].double(), expected, rtol=1e-4, atol=1e-2)
+    whole, _ = whole_affinity(pixels, labels, 3)
+    torch.testing.assert_close(whole, sums, rtol=1e-4, atol=1e-2)
     assert counts[0].tolist() == labels[0].bincount(minlength=3).tolist()
 
 
@@ -63,6 +74,37 @@ def test_one_merges_nothing_and_twins_become_one():
     measured = concept_affinity(pixels, labels, 3)
     assert merge_concepts(*measured, 1.0).tolist() == [[0, 1, 2]]
     assert merge_concepts(*measured, 0.5).tolist() == [[0, 1, 0]]
+
+
+def test_images_are_merged_each_for_itself():
+    torch.manual_seed(2)
+    pixels, labels = torch.randn(5, 30, 4) + 0.7, torch.randint(6, (5, 30))
+    together = merge_concepts(*concept_affinity(pixels, labels, 6), 0.4)
+    alone = [
+        merge_concepts(*concept_affinity(p[None], a[None], 6), 0.4)[0]
+        for p, a in zip(pixels, labels)
+    ]
+    assert together.tolist() == torch.stack(alone).tolist()
+    assert len({(g != torch.arange(6)).sum().item() for g in together}) > 1  # not all alike
+
+
+def test_no_batch():
+    group = merge_concepts(
+        *concept_affinity(torch.zeros(0, 4, 2), torch.zeros(0, 4).long(), 3), 0.5
+    )
+    assert group.shape == (0, 3)
+
+
+def test_bfloat16_products_hardly_move_a_mean():
+    torch.manual_seed(3)
+    pixels, labels = torch.randn(2, 700, 64) + 0.5, torch.randint(4, (2, 700))
+    sums, counts = concept_affinity(pixels, labels, 4)
+    lower, same = concept_affinity(pixels, labels, 4, products=torch.bfloat16)
+    assert lower.dtype == same.dtype == torch.float32
+    assert torch.equal(counts, same)
+    pairs = counts[:, :, None] * counts[:, None]
+    assert not torch.equal(lower, sums)
+    torch.testing.assert_close(lower / pairs, sums / pairs, atol=1e-3, rtol=0)
 
 
 def test_a_group_has_the_best_score_of_its_concepts():
