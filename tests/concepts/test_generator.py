@@ -55,6 +55,20 @@ def test_attention_is_that_of_torch_with_projected_pixels(batch, n, k, heads, se
     torch.testing.assert_close(look(c, x), plain.transpose(0, 1), rtol=1e-5, atol=1e-5)
 
 
+def test_autocast_takes_products_in_bfloat16_and_keeps_the_concepts_in_float32():
+    generator = scramble(AdaptiveConceptGenerator(64, steps=6, heads=4))
+    x = pixels(3, 100, 64)
+    exact = generator(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = generator(x)
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(rounded, exact)
+    cosines = F.cosine_similarity(rounded, exact, dim=-1)
+    assert cosines.min() > 0.999
+    rounded.square().sum().backward()
+    assert all(p.grad.dtype == torch.float32 for p in generator.parameters())
+
+
 @pytest.mark.parametrize("k", [1, 5, 9])
 def test_shape_is_k_concepts_of_the_dimension_of_the_pixels(k):
     generator = AdaptiveConceptGenerator(12, concepts=k, steps=2, heads=3)

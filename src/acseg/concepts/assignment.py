@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+SMALLEST = 1e-12  # length by which a zero vector is divided, as in torch's normalize
 BAND_VALUES = 2**20  # upsampled scores of one concept held at once: 4 MiB in float32
 
 
@@ -36,7 +37,8 @@ def concept_scores(pixels: Tensor, concepts: Tensor) -> Tensor:
             "expected pixels (B, N, D) and concepts (B, k, D) that agree in B and D, "
             f"found {tuple(pixels.shape)} and {tuple(concepts.shape)}"
         )
-    return F.normalize(pixels, dim=-1) @ F.normalize(concepts, dim=-1).mT
+    products = pixels @ F.normalize(concepts, dim=-1).mT  # (B, N, k)
+    return products / torch.linalg.vector_norm(pixels, dim=-1, keepdim=True).clamp(min=SMALLEST)
 
 
 def assign(scores: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ and then transforms each (feed-forward), always adding to what the concepts were
 What the paper leaves open, and what was measured to settle it, is in docs/generator.md.
 """
 
+import torch
 from torch import Tensor, nn, randn
 from torch.nn import functional as F
 
@@ -56,6 +57,9 @@ class AdaptiveConceptGenerator(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Generate the concepts of each image.
 
+        Under `torch.autocast` the matrix products are taken in its type; norms, softmax and the
+        sum that becomes the concepts stay as they are.
+
         Parameters
         ----------
         pixels
@@ -76,7 +80,7 @@ class AdaptiveConceptGenerator(nn.Module):
             raise ValueError(
                 f"pixels must be (B, N, {dim}) for this generator, found {tuple(pixels.shape)}"
             )
-        x = F.layer_norm(pixels, (dim,)).to(self.prototypes.dtype)  # (B, N, D)
+        x = F.layer_norm(pixels, (dim,)).to(product_type(self.prototypes))  # (B, N, D), read often
         c = self.prototypes.expand(len(x), -1, -1)  # (B, k, D)
         for step in self.steps:
             c = step(c, x)
@@ -137,12 +141,21 @@ class PixelAttention(nn.Module):
         h, d = self.heads, dim // self.heads
         key = self.key.weight.view(h, d, dim)
         value = self.value.weight.view(h, d, dim)
-        q = self.query(c).view(b, k, h, d).transpose(1, 2) * d**-0.5  # (B, h, k, d)
-        folded = (q @ key).flatten(1, 2)  # (B, h*k, D)
+        q = self.query(c).view(b * k, h, d).transpose(0, 1) * d**-0.5  # (h, B*k, d)
+        folded = (q @ key).view(h, b, k, dim).transpose(0, 1).flatten(1, 2)  # (B, h*k, D)
         attention = (folded @ x.mT).softmax(dim=-1)  # (B, h*k, N)
-        means = (attention @ x).view(b, h, k, dim)
-        gathered = (means @ value.mT).transpose(1, 2).reshape(b, k, dim)
+        means = (attention.to(x.dtype) @ x).view(b, h, k, dim)
+        means = means.transpose(0, 1).reshape(h, b * k, dim)
+        gathered = (means @ value.mT).transpose(0, 1).reshape(b, k, dim)
         return self.out(gathered + self.value.bias)
+
+
+def product_type(weight: Tensor) -> torch.dtype:
+    """Give the type that matrix products with this weight are taken in."""
+    device = weight.device.type
+    if torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return weight.dtype
 
 
 def default_heads(dim: int) -> int:

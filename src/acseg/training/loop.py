@@ -1,7 +1,8 @@
 """The loop that fits the generator to the cached features of a collection (ACSeg, CVPR 2023)."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.generator import AdaptiveConceptGenerator
 from acseg.concepts.modularity import modularity_loss
 from acseg.errors import DataError
@@ -42,6 +42,7 @@ def fit_generator(
     *,
     state: Path | None = None,
     device: torch.device | str = "cpu",
+    precision: torch.dtype = torch.float32,
     progress: Progress = lambda step, steps, loss, used: None,
 ) -> tuple[AdaptiveConceptGenerator, list[dict[str, float]]]:
     """Train the generator on the modularity of cached pixels.
@@ -60,6 +61,9 @@ def fit_generator(
     state : Path, optional
         Folder of the checkpoint and of the diary ``training.jsonl``. Default: none are kept.
     device : torch.device or str
+    precision : torch.dtype
+        Of matrix products and affinities: float32 (default), or bfloat16 where the device has it in
+        hardware; weights, optimiser and sums stay float32.
     progress : callable
         Told (step, steps, loss, mean number of concepts that own a pixel).
 
@@ -78,24 +82,34 @@ def fit_generator(
     if len(usable) == 0:
         raise DataError("no picture could be read, so there is nothing to train on")
     torch.manual_seed(settings.seed)
+    device = torch.device(device)
+    rounded = precision == torch.bfloat16
     generator = AdaptiveConceptGenerator(features.shape[2], concepts=settings.concepts).to(device)
     optimiser = torch.optim.AdamW(
         generator.parameters(),
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
+        fused=device.type == "cpu",
     )
     checkpoint = None if state is None else state / "generator-checkpoint.safetensors"
     kept = {name: getattr(settings, name) for name in TRAINING}
-    kept["pictures"] = len(usable)
+    kept |= {"pictures": len(usable), "precision": str(precision).removeprefix("torch.")}
     networks = {"generator": generator}
     first = 0 if checkpoint is None else load_checkpoint(checkpoint, networks, optimiser, kept)
     diary = [] if state is None else read_diary(state / "training.jsonl", first)
-    for step in range(first, settings.steps):
-        pixels = _draw(features, usable, settings, step).to(device)  # (b, n, D)
+    batches = _prefetch(features, usable, settings, range(first, settings.steps))
+    for step, drawn in enumerate(batches, first):
+        pixels = drawn.to(device)  # (b, n, D)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, settings)
-        concepts = generator(pixels)  # (b, k, D)
-        loss = modularity_loss(pixels, concepts, self_affinity=settings.self_affinity)
+        with torch.autocast(device.type, torch.bfloat16, enabled=rounded):
+            concepts = generator(pixels)  # (b, k, D)
+        loss = modularity_loss(
+            pixels,
+            concepts,
+            self_affinity=settings.self_affinity,
+            precision="bfloat16" if rounded else "float32",
+        )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(generator.parameters(), 1.0)
@@ -114,9 +128,23 @@ def fit_generator(
 
 def mean_used(pixels: torch.Tensor, concepts: torch.Tensor) -> float:
     """Count the concepts that own a pixel, on average over the pictures of a batch."""
-    labels = assign(concept_scores(pixels, concepts))  # (b, n)
+    unit = torch.nn.functional.normalize(concepts, dim=2)  # the length of a pixel changes nothing
+    labels = (pixels @ unit.mT).argmax(2)  # (b, n)
     owns = torch.nn.functional.one_hot(labels, concepts.shape[1]).any(1)  # (b, k)
     return float(owns.sum(1).float().mean())
+
+
+def _prefetch(
+    features: NDArray[Any], usable: NDArray[np.int64], settings: Settings, steps: range
+) -> Iterator[torch.Tensor]:
+    """Give the batch of each step; the next one is read while this one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = [pool.submit(_draw, features, usable, settings, step) for step in steps[:1]]
+        for step in steps:
+            drawn = coming.pop().result()
+            if step + 1 < steps.stop:
+                coming.append(pool.submit(_draw, features, usable, settings, step + 1))
+            yield drawn
 
 
 def _draw(
@@ -126,8 +154,8 @@ def _draw(
     random = np.random.default_rng((settings.seed, step))
     size = min(settings.batch, len(usable))
     rows = np.sort(random.choice(usable, size, replace=False))
-    pixels = np.asarray(features[rows], dtype=np.float32)  # (b, P, D)
+    pixels = np.asarray(features[rows])  # (b, P, D)
     if pixels.shape[1] > settings.sample:
         order = random.random(pixels.shape[:2]).argsort(axis=1)[:, : settings.sample]
         pixels = np.take_along_axis(pixels, order[..., None], axis=1)
-    return torch.from_numpy(pixels)
+    return torch.from_numpy(pixels).float()
