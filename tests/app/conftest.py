@@ -130,3 +130,16 @@ def site(app_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     server.should_exit = True
     thread.join(20)
     listening.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Start a real Chromium, as Debian packages it."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("needs chromium; apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()

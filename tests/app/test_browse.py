@@ -50,8 +50,9 @@ def test_find_by_class_folder_and_name(out: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["../secret.txt", "../../secret.txt", "labels/../../secret.txt", "/etc/passwd", "link/secret.txt",
-     "file", "loop", "", None, "labels", "labels/a\0.png", "labels/" + "x" * 5000],
+    ["../secret.txt", "../../secret.txt", "labels/../../secret.txt", "/etc/passwd",
+     "link/secret.txt", "file", "loop", "", None, "labels", "labels/a\0.png",
+     "labels/" + "x" * 5000],
 )  # fmt: skip
 def test_nothing_outside_is_found(out: Path, name: str | None) -> None:
     (out.parent / "secret.txt").write_text("secret")

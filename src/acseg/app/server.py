@@ -1,5 +1,6 @@
 """Serving the page: on the local address, from memory, until Ctrl-C."""
 
+import errno
 import os
 import shutil
 import socket
@@ -94,6 +95,8 @@ def listen(host: str, port: int | None) -> socket.socket:
         except (OSError, OverflowError) as error:
             one.close()
             reason = str(getattr(error, "strerror", None) or error)
+            if getattr(error, "errno", None) != errno.EADDRINUSE:
+                break
     raise DataError(
         f"cannot listen at {host} port {ports[0]}: {reason}; "
         "leave --port away for a free one, and --host for this machine"

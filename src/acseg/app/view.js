@@ -2,16 +2,24 @@
 // Gradio gives `element`, `trigger` and `watch`. The labels lie in a hidden picture of grey values.
 
 let source = "";
+let reading = null;
 let labels = null; // {values, width, height}
 let lit = -1;
 
 const find = (name) => element.querySelector(name);
 
-async function read() {
+// The labels of the picture that is shown; asked for twice, they are read once.
+function read() {
   const picture = find(".acseg-labels");
   if (!picture) return null;
-  if (picture.src === source) return labels;
-  source = picture.src;
+  if (picture.src !== source) {
+    source = picture.src;
+    reading = decode(picture);
+  }
+  return reading;
+}
+
+async function decode(picture) {
   labels = null;
   await picture.decode();
   const canvas = document.createElement("canvas");
