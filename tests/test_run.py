@@ -6,7 +6,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from acseg.errors import RunError
-from acseg.run import FORMAT, Run, read_run, write_run
+from acseg.run import FORMAT, Run, read_run, write_names, write_run
 from acseg.settings import Settings
 
 
@@ -39,6 +39,52 @@ def test_config_says_format_settings_names_and_notes(tmp_path: Path) -> None:
     assert config["names"] == {"1": "road", "10": "Straße"}
     assert config["notes"] == {"pictures": 3}
     assert config["settings"]["concepts"] == 3
+
+
+def test_merges_and_drops_come_back_and_old_runs_have_none(tmp_path: Path) -> None:
+    run = a_run(np.eye(3, dtype=np.float32))
+    write_run(tmp_path, run, notes={"pictures": 3})
+    assert "becomes" not in json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert read_run(tmp_path).becomes == {}
+    write_names(tmp_path, {2: "Straße"}, {3: 1, 2: 255})
+    found = read_run(tmp_path)
+    assert (found.names, found.becomes) == ({2: "Straße"}, {2: 255, 3: 1})
+    np.testing.assert_array_equal(found.centres, run.centres)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert list(config) == ["format", "settings", "names", "becomes", "notes"]
+    assert config["notes"] == {"pictures": 3}
+    write_names(tmp_path, {}, {})
+    assert read_run(tmp_path).becomes == {}
+    write_run(tmp_path / "copy", found)
+    assert read_run(tmp_path / "copy").becomes == found.becomes
+
+
+def test_names_are_written_only_into_a_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is no RUN"):
+        write_names(tmp_path, {1: "road"}, {})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "becomes",
+    [
+        [],
+        {"a": 1},
+        {"9": 1},
+        {"1": 9},
+        {"1": "2"},
+        {"1": True},
+        {"1": 1},
+        {"1": 2, "2": 3},
+        {"-1": 0},
+    ],
+)
+def test_merges_that_make_no_sense_are_named(tmp_path: Path, becomes: object) -> None:
+    write_run(tmp_path, a_run(np.eye(3, dtype=np.float32)))
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "config.json").write_text(json.dumps(config | {"becomes": becomes}))
+    with pytest.raises(RunError, match=r"config\.json: .*becomes"):
+        read_run(tmp_path)
 
 
 def test_a_run_without_classes_takes_those_of_an_older_one_away(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from acseg.classes.ids import VOID, class_count, class_ids, cluster_count, paint
+from acseg.classes.ids import VOID, class_count, class_ids, cluster_count, drawn_ids, paint
 
 
 def test_background_takes_class_0():
@@ -30,3 +30,11 @@ def test_paint_looks_up_each_region():
     for bad in (256, -1):
         with pytest.raises(ValueError, match="class ids"):
             paint(labels, [bad])
+
+
+def test_what_is_drawn_is_the_class_itself_or_what_it_became():
+    table = drawn_ids({7: 4, 9: VOID})
+    assert table.shape == (256,)
+    assert table[[4, 7, 9, VOID]].tolist() == [4, 4, VOID, VOID]
+    rest = np.setdiff1d(np.arange(256), [7, 9])
+    np.testing.assert_array_equal(table[rest], rest)

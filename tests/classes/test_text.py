@@ -8,7 +8,9 @@ from acseg.classes.text import (
     TextPixels,
     classify_by_name,
     describe_in_text_space,
+    describe_inside,
     load_text_image_model,
+    name_probabilities,
 )
 from acseg.errors import BackboneError
 
@@ -155,6 +157,26 @@ def test_nearest_name_with_softmax():
     assert ids[0] == 0
     expected = torch.tensor([2.0, 0]).softmax(0)[0]
     torch.testing.assert_close(confidence, torch.stack([expected, torch.tensor(0.5)]))
+
+
+def test_a_mask_weighs_each_pixel_by_its_share_inside():
+    seen = TextPixels(torch.randn(2, 4, 3, dtype=torch.float32), (2, 2))
+    inside = torch.zeros(2, 4, 8, dtype=torch.bool)
+    inside[0, :2, :4] = True  # the first patch
+    inside[0, 2:, 2:4] = True  # half of the third
+    found = describe_inside(seen, inside)
+    plain = seen.pixels[0, 0] + 0.5 * seen.pixels[0, 2]
+    torch.testing.assert_close(found[0], functional.normalize(plain, dim=0))
+    assert not found[1].any()  # nothing is inside
+
+
+def test_probabilities_are_the_softmax_of_the_cosines(model):
+    rows, names = torch.randn(3, 4) * 9, torch.randn(5, 4)
+    found = name_probabilities(rows, names, scale=3.0)
+    for row, line in zip(rows, found):
+        cosine = [float(functional.cosine_similarity(row, name, dim=0)) for name in names]
+        torch.testing.assert_close(line, (3 * torch.tensor(cosine)).softmax(0))
+    assert model.side == 16
 
 
 def test_whole_way_from_pixels_to_names(model):

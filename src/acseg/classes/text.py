@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from acseg.backbone.precision import choose_device
+from acseg.backbone.quiet import quiet_transformers
 from acseg.classes.descriptors import mean_token
 from acseg.classes.regions import Regions
 from acseg.errors import BackboneError
@@ -211,9 +212,10 @@ def load_text_image_model(name: str, *, device: str = "auto") -> TextImageModel:
                     f"{' or '.join(NORMALISATION)}, but {family!r}"
                 )
             tokenizer = AutoTokenizer.from_pretrained(name, **settings)
-            model = AutoModel.from_pretrained(
-                name, dtype=torch.float32, weights_only=True, **settings
-            )
+            with quiet_transformers():
+                model = AutoModel.from_pretrained(
+                    name, dtype=torch.float32, weights_only=True, **settings
+                )
             return TextImageModel(model.to(where), tokenizer)
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
             reason = error

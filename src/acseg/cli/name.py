@@ -47,26 +47,38 @@ def name(
     pictures: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="INPUT",
             help="Files, folders or globs for --labels to look at instead of the exemplars of "
-            "--out; up to 200 are predicted. May be repeated."
+            "--out; up to 200 are predicted. May be repeated.",
         ),
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="3=road names class 3, 3= takes its name. May be repeated."),
+        typer.Option(
+            "--set",
+            metavar="ID=NAME",
+            help="3=road names class 3, 3= takes its name. May be repeated.",
+        ),
     ] = None,
     merge: Annotated[
         list[str] | None,
-        typer.Option(help="4,7 draws class 7 as class 4 from now on. May be repeated."),
+        typer.Option(
+            metavar="ID,ID", help="4,7 draws class 7 as class 4 from now on. May be repeated."
+        ),
     ] = None,
     drop: Annotated[
-        list[str] | None, typer.Option(help="9 draws class 9 as void (255). May be repeated.")
+        list[str] | None,
+        typer.Option(metavar="ID", help="9 draws class 9 as void (255). May be repeated."),
     ] = None,
     split: Annotated[
         list[str] | None,
-        typer.Option(help="7 takes back that class 7 was merged or dropped. May be repeated."),
+        typer.Option(
+            metavar="ID", help="7 takes back that class 7 was merged or dropped. May be repeated."
+        ),
     ] = None,
-    reset: Annotated[bool, typer.Option(help="Forget all names, merges and drops first.")] = False,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Forget all names, merges and drops first.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     device: Device = "auto",
 ) -> None:
@@ -77,6 +89,7 @@ def name(
     """
     from acseg.naming.carry import carry_into
     from acseg.naming.edits import edit, edits_of
+    from acseg.naming.output import read_output
     from acseg.naming.suggest import read_suggestions, take_suggestions, write_suggestions
     from acseg.progress import progress_bar
     from acseg.run import read_config, write_names
@@ -94,6 +107,8 @@ def name(
         drop=[c for text in drop or [] for c in _ids(text, "--drop")],
         split=[c for text in split or [] for c in _ids(text, "--split")],
     )
+    if out is not None:
+        read_output(out, edits)  # what cannot be done is said before anything is written
     old, model_used = read_suggestions(run)
     suggested = [one for one in old if one.id not in given and not reset]
     failed: list[tuple[str, str]] = []

@@ -1,6 +1,5 @@
 """Carrying names, merges and drops into an output folder that was predicted before them."""
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +13,15 @@ from acseg.images.read import read_image
 from acseg.images.records import (
     ClassRecord,
     Record,
-    read_classes,
-    read_records,
     write_classes,
     write_records,
 )
 from acseg.images.write import label_name, overlay_name, read_labels, write_atomic, write_labels
 from acseg.lock import locked
 from acseg.naming.edits import Edits
+from acseg.naming.output import read_output
 from acseg.report.html import write_report
+from acseg.report.overlay import encode_overlay
 from acseg.segmentation import Segmentation, find_segments
 
 EXEMPLARS = 6  # of a class, in classes.json
@@ -69,15 +68,7 @@ def carry_into(
 
 
 def _carry(out: Path, edits: Edits, reading: Reading, progress: Progress) -> list[tuple[str, str]]:
-    classes = read_classes(out / "classes.json")
-    records = read_records(out / "segments.jsonl")
-    highest = max((s.id for r in records for s in r.segments), default=0)
-    highest = max([highest, *(item.id for item in classes)])
-    if highest >= edits.count:
-        raise DataError(
-            f"{out} holds class {highest}, but this RUN has classes 0 to {edits.count - 1}: "
-            "it was predicted by another RUN"
-        )
+    classes, records = read_output(out, edits)
     places = label_name(record.path for record in records)
     if any(s.id in edits.becomes for r in records for s in r.segments):
         (out / ".acseg" / "manifest.jsonl").unlink(missing_ok=True)  # its label maps will not be
@@ -125,10 +116,8 @@ def _overlay(out: Path, record: Record, place: str, reading: Reading) -> None:
     if record.source is None or not (out / record.source).is_file():
         raise DataError("its photograph is gone, and its overlay still shows the old classes")
     labels = read_labels(out / place)
-    stream = io.BytesIO()
     found = Segmentation(labels, read_image(out / record.source, reading=reading), "classes")
-    found.overlay().save(stream, format="JPEG", quality=90)
-    write_atomic(path, stream.getvalue())
+    write_atomic(path, encode_overlay(found.overlay()))
 
 
 def _mean(pairs: list[tuple[float, float]]) -> float:

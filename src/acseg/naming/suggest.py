@@ -5,6 +5,7 @@ views that disagree make a name less sure.
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -132,14 +133,14 @@ def read_labels_of(given: str) -> list[str]:
         If what looks like a file is not there or no text.
     """
     path = Path(given)
-    try:
-        if path.is_file():
-            lines = [line.partition("#")[0] for line in path.read_text("utf-8").splitlines()]
-            given = ",".join(lines)
-        elif "," not in given and (path.suffix or len(path.parts) > 1):
-            raise DataError(f"{given}: no such file, and no list of names such as sky,road,car")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{given}: cannot be read as text ({error})") from error
+    if os.path.isfile(given):  # False too where a long list could be no name of a file
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{given}: cannot be read as text ({error})") from error
+        given = ",".join(line.partition("#")[0] for line in lines)
+    elif "," not in given and (path.suffix or len(path.parts) > 1):
+        raise DataError(f"{given}: no such file, and no list of names such as sky,road,car")
     names = (" ".join(name.split()) for name in given.split(","))
     return list(dict.fromkeys(name for name in names if name))
 

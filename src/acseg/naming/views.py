@@ -16,11 +16,12 @@ from PIL import Image
 from acseg.errors import AcsegError, DataError
 from acseg.images.bands import PLAIN, Reading
 from acseg.images.read import read_image
-from acseg.images.records import Box, Record, read_classes, read_records
+from acseg.images.records import Box, Record
 from acseg.images.stream import stream_pictures
 from acseg.images.walk import Source, find_images
 from acseg.images.write import label_name, read_labels
 from acseg.naming.edits import Edits
+from acseg.naming.output import read_output
 
 if TYPE_CHECKING:
     from acseg.model import ACSeg
@@ -105,14 +106,8 @@ def views_from_output(
     DataError
         If `out` is no output folder of `predict`, or of another RUN.
     """
-    classes = read_classes(out / "classes.json")
-    highest = max((item.id for item in classes), default=0)
-    if highest >= edits.count:
-        raise DataError(
-            f"{out} holds class {highest}, but this RUN has classes 0 to {edits.count - 1}: "
-            "it was predicted by another RUN"
-        )
-    records = {r.path: r for r in read_records(out / "segments.jsonl") if r.status == "ok"}
+    classes, found = read_output(out, edits)
+    records = {record.path: record for record in found if record.status == "ok"}
     places = label_name(records)
     shown: dict[str, list[tuple[int, Box]]] = {}
     for item in classes:

@@ -1,0 +1,138 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from acseg import ACSeg
+from acseg.errors import DataError
+from acseg.images.records import read_classes, read_records, write_classes, write_records
+from acseg.naming.edits import Edits
+from acseg.naming.views import (
+    MARGIN,
+    MOST_VIEWS,
+    SIDE,
+    View,
+    cut_view,
+    views_from_output,
+    views_from_pictures,
+)
+
+
+def test_a_view_is_a_square_around_the_region() -> None:
+    picture = np.arange(100 * 200 * 3, dtype=np.uint32).reshape(100, 200, 3).astype(np.uint8)
+    inside = np.zeros((100, 200), dtype=bool)
+    inside[40:60, 50:60] = True
+    view = cut_view(picture, inside, (50, 40, 10, 20))
+    side = round(20 * (1 + 2 * MARGIN))
+    assert view.picture.shape == (side, side, 3)
+    assert view.inside.sum() == 200
+    np.testing.assert_array_equal(view.picture, picture[38:62, 43:67])
+
+
+@pytest.mark.parametrize("box", [(0, 0, 10, 10), (190, 90, 10, 10), (0, 0, 200, 100)])
+def test_a_view_stays_inside_the_picture(box) -> None:
+    left, top, width, height = box
+    inside = np.zeros((100, 200), dtype=bool)
+    inside[top : top + height, left : left + width] = True
+    view = cut_view(np.zeros((100, 200, 3), np.uint8), inside, box)
+    assert view.inside.shape == view.picture.shape[:2]
+    assert view.inside.shape[0] == view.inside.shape[1] <= 200
+    assert view.inside.any()
+
+
+def test_large_regions_are_kept_small_and_thin_ones_are_not_lost() -> None:
+    inside = np.zeros((900, 900), dtype=bool)
+    inside[450, :] = True
+    view = cut_view(np.zeros((900, 900, 3), np.uint8), inside, (0, 450, 900, 1))
+    assert view.inside.shape == (SIDE, SIDE)
+    assert view.inside.any(axis=1).sum() == 1
+    assert view.resized(8).inside.any()
+    nothing = View(np.zeros((9, 9, 3), np.uint8), np.zeros((9, 9), bool))
+    assert not nothing.resized(4).inside.any()
+
+
+def test_exemplars_become_views_of_their_class(made) -> None:
+    views, failed = views_from_output(made.out, Edits(4, False))
+    assert failed == []
+    assert {c: len(own) for c, own in views.items()} == {0: 1, 1: 2, 2: 2, 3: 1}
+    blue = [view.picture[view.inside].mean(axis=0) for view in views[2]]
+    np.testing.assert_allclose(blue, [(30, 60, 210)] * 2, atol=3)
+
+
+def test_exemplars_of_merged_and_dropped_classes_count_for_what_they_became(made) -> None:
+    views, _ = views_from_output(made.out, Edits(4, False, {}, {1: 0, 3: 255}))
+    assert {c: len(own) for c, own in views.items()} == {0: 3, 2: 2, 255: 1}
+
+
+def test_photographs_that_are_gone_are_named_and_the_others_used(made) -> None:
+    (made.out / "../photos/1.png").unlink()
+    (made.out / "labels/2.png").write_bytes(b"no label map")
+    views, failed = views_from_output(made.out, Edits(4, False))
+    assert {c: len(own) for c, own in views.items()} == {0: 1, 1: 1}
+    assert [path for path, _ in failed] == ["1.png", "2.png"]
+    assert "no such file" in failed[0][1]
+
+
+def test_a_record_without_its_photograph_says_so(made) -> None:
+    path = made.out / "segments.jsonl"
+    write_records(path, [replace(r, source=None) for r in read_records(path)])
+    views, failed = views_from_output(made.out, Edits(4, False))
+    assert views == {}
+    assert "does not say where the photograph lies" in failed[0][1]
+
+
+def test_the_output_of_another_run_is_refused(made) -> None:
+    with pytest.raises(DataError, match="another RUN"):
+        views_from_output(made.out, Edits(3, False))
+    with pytest.raises(DataError, match=r"classes\.json: no such file"):
+        views_from_output(made.run / "state", Edits(3, False))
+
+
+def test_an_exemplar_of_a_picture_that_failed_since_is_passed_over(made) -> None:
+    path = made.out / "classes.json"
+    write_classes(path, read_classes(path))
+    records = read_records(made.out / "segments.jsonl")
+    write_records(made.out / "segments.jsonl", records[:2])
+    views, failed = views_from_output(made.out, Edits(4, False))
+    assert failed == []
+    assert {c: len(own) for c, own in views.items()} == {0: 1, 1: 2, 2: 1}
+
+
+@pytest.fixture(scope="module")
+def model(tiny_run: Path) -> ACSeg:
+    return ACSeg.load(tiny_run, device="cpu", precision="float32")
+
+
+def test_pictures_are_predicted_and_the_surest_regions_kept(model, photos, tmp_path) -> None:
+    folder = photos(tmp_path / "p", [f"{n}.png" for n in range(9)])
+    (folder / "broken.png").write_bytes(b"x")
+    told = []
+    views, failed = views_from_pictures(
+        model, [folder, tmp_path / "gone"], progress=lambda *told_: told.append(told_)
+    )
+    assert {path for path, _ in failed} == {"broken.png", str(tmp_path / "gone")}
+    found = [model.predict(folder / f"{n}.png") for n in range(9)]
+    for c in range(3):
+        sure = [
+            (s.confidence or 0, -n) for n, f in enumerate(found) for s in f.segments if s.id == c
+        ]
+        best = sorted(sure, reverse=True)[:MOST_VIEWS]
+        assert len(views.get(c, [])) == len(best)
+        for view, (_, n) in zip(views.get(c, []), best, strict=True):
+            segment = next(s for s in found[-n].segments if s.id == c)
+            plain = cut_view(found[-n].image, found[-n].labels == c, segment.box)
+            np.testing.assert_array_equal(view.inside, plain.inside)
+    assert told[-1][1] == 9
+
+
+def test_of_many_pictures_some_are_taken_evenly(model, photos, tmp_path) -> None:
+    folder = photos(tmp_path / "p", [f"{n}.png" for n in range(9)])
+    told = []
+    views_from_pictures(model, [folder], most=3, progress=lambda *told_: told.append(told_))
+    assert told[-1][1:3] == (3, 3)
+
+
+def test_no_picture_is_an_error_with_its_reason(model, tmp_path) -> None:
+    with pytest.raises(DataError, match=r"no picture found in .*gone.*no such file"):
+        views_from_pictures(model, [tmp_path / "gone"])
