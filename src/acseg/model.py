@@ -283,7 +283,9 @@ class ACSeg(Named, Estimator):
     @torch.inference_mode()
     def conceptualize_features(self, features: Features) -> Conceptualized:
         """Generate the concepts of a batch that was encoded."""
-        concepts = self._generator()(features.pixels)  # (B, k, D)
+        where, products = features.pixels.device.type, self.backbone.precision
+        with torch.autocast(where, products, enabled=products != torch.float32):
+            concepts = self._generator()(features.pixels)  # (B, k, D)
         scores = concept_scores(features.pixels, concepts)  # (B, N, k)
         scores = self._merge(features.pixels, scores)
         regions = find_regions(assign(scores).unflatten(1, features.grid))

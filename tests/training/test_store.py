@@ -1,4 +1,5 @@
-import json
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -44,19 +45,65 @@ def test_a_store_of_something_else_is_made_anew(
     assert not store.rows.any()
 
 
-@pytest.mark.parametrize("name", ["s.json", "s.npy", "s.filled.npy"])
-@pytest.mark.parametrize("cut", ["missing", "short", "garbage"])
-def test_a_broken_store_is_made_anew(tmp_path: Path, name: str, cut: str) -> None:
+@pytest.mark.parametrize("cut", ["short", "long", "garbage", "empty", "version", "header"])
+def test_a_broken_store_is_made_anew_and_refused_by_open(tmp_path: Path, cut: str) -> None:
     Store(tmp_path / "s", (4, 2), np.float16, KEY).put(1, [1, 1])
-    path = tmp_path / name
-    if cut == "missing":
-        path.unlink()
-    else:
-        path.write_bytes(path.read_bytes()[:-3] if cut == "short" else b"\xff" * 200)
+    path = tmp_path / "s.store"
+    data = path.read_bytes()
+    broken, reason = {
+        "short": (data[:-3], "cut short or grown: .* bytes, expected"),
+        "long": (data + b"x", "cut short or grown"),
+        "garbage": (b"\xff" * 200, "not a store"),
+        "empty": (b"", "not a store"),
+        "version": (data.replace(b"store 1", b"store 7", 1), "version 7, expected 1"),
+        "header": (data.replace(b'"key"', b'"k', 1), "header is broken"),
+    }[cut]
+    path.write_bytes(broken)
+    with pytest.raises(DataError, match=f"s.store: .*{reason}.*delete it"):
+        Store.open(tmp_path / "s")
     store = Store(tmp_path / "s", (4, 2), np.float16, KEY)
     assert store.missing().tolist() == [0, 1, 2, 3]
+    assert not store.rows.any()
     store.put(3, [2, 2])
-    assert json.loads((tmp_path / "s.json").read_text())["key"] == KEY
+    assert Store.open(path, key=KEY).present().tolist() == [3]
+    assert [p.name for p in tmp_path.iterdir()] == ["s.store"]
+
+
+def test_open_reads_and_says_what_differs(tmp_path: Path) -> None:
+    Store(tmp_path / "s", (4, 2), np.float16, KEY).put(1, [1, 1])
+    store = Store.open(tmp_path / "s.store", key={"side": 224, "files": "abc"})
+    np.testing.assert_array_equal(store.rows[1], [1, 1])
+    with pytest.raises(ValueError, match="read-only"):
+        store.put(2, [1, 1])
+    with pytest.raises(DataError, match="made with side = 224, expected 448"):
+        Store.open(tmp_path / "s", key=KEY | {"side": 448})
+    with pytest.raises(DataError, match="made with block = None, expected 3"):
+        Store.open(tmp_path / "s", key=KEY | {"block": 3})
+    with pytest.raises(DataError, match=r"other.store: there is no such file"):
+        Store.open(tmp_path / "other")
+
+
+def test_a_long_key_and_many_rows_keep_their_places(tmp_path: Path) -> None:
+    key = {"files": ["\u00e4" * 3000, "b" * 5000]}
+    store = Store(tmp_path / "s", (130, 3), np.float32, key)
+    random = np.random.default_rng(0).random((130, 3), dtype=np.float32)
+    for index, row in enumerate(random):
+        store.put(index, row)
+    del store
+    again = Store(tmp_path / "s", (130, 3), np.float32, key)
+    np.testing.assert_array_equal(again.rows, random)
+    assert again.filled.tolist() == [1] * 130
+    assert again.rows.offset % 64 == 0
+
+
+def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int, start: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(DataError, match=r"cannot make .*s.store of .* GB: No space left.*cache_g"):
+        Store(tmp_path / "s", (4, 2), np.float16, KEY)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_row_that_was_written_but_not_marked_counts_as_missing(tmp_path: Path) -> None:

@@ -1,6 +1,17 @@
-"""One array on disk, filled row by row; what is filled stays filled when the process is killed."""
+"""One array in one file, filled row by row; what is filled stays filled when the process is killed.
 
+The file, memory-mapped::
+
+    acseg store 1 4096\\n     version, and bytes up to the marks
+    {"dtype": ..., "key": ..., "shape": ...}, spaces
+    one byte a row: 1 where the row is filled; zeros up to a multiple of 64 bytes
+    the rows
+"""
+
+import errno
 import json
+import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,47 +19,85 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acseg.errors import DataError
-from acseg.images.write import write_atomic
+
+log = logging.getLogger("acseg")
+
+MAGIC = "acseg store"
+VERSION = 1
+PAGE = 4096  # the header takes whole pages
 
 
 class Store:
     """A memory-mapped array with a header that says what it was made of.
 
-    Three files: ``NAME.json`` (shape, type and key), ``NAME.npy`` (the rows), ``NAME.filled.npy``
-    (one byte a row). A row's byte is set after the row is written, so a killed process leaves
-    every row either whole and marked, or unmarked.
+    A row's mark is set after the row is written, so a killed process leaves every row either whole
+    and marked, or unmarked. A file that was made of something else, or is broken, is made anew.
 
     Parameters
     ----------
     path : Path
-        Without suffix.
+        Without suffix; the file is NAME.store.
     shape : tuple of int
         Rows first.
     dtype : numpy dtype
     key : dict
-        What the rows depend on (files, settings). A store with another key is made anew.
+        What the rows depend on (files, settings).
 
     Attributes
     ----------
     rows : memory-mapped array
     filled : memory-mapped (rows,) uint8
+
+    Raises
+    ------
+    DataError
+        If there is no room for the file.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: Any, key: dict) -> None:
-        header = json.dumps(
-            {"shape": list(shape), "dtype": np.dtype(dtype).name, "key": key}, sort_keys=True
-        )
-        names = (path.with_suffix(".json"), path.with_suffix(".npy"))
-        head, rows = names
-        filled = path.with_suffix(".filled.npy")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not (_says(head, header) and _opens(rows, shape, dtype) and _opens(filled, shape[:1])):
-            head.unlink(missing_ok=True)
-            np.lib.format.open_memmap(rows, mode="w+", dtype=dtype, shape=shape).flush()
-            np.lib.format.open_memmap(filled, mode="w+", dtype=np.uint8, shape=shape[:1]).flush()
-            write_atomic(head, header)
-        self.rows: NDArray[Any] = np.lib.format.open_memmap(rows, mode="r+")
-        self.filled: NDArray[np.uint8] = np.lib.format.open_memmap(filled, mode="r+")
+        file = path.with_suffix(".store")
+        header = {"shape": list(shape), "dtype": np.dtype(dtype).name, "key": _plain(key)}
+        if file.exists():
+            found, fault = _read_header(file)
+            fault = fault or _difference(found, header)
+            if fault:
+                log.info("%s: %s; made anew", file, fault)
+                file.unlink()
+        if not file.exists():
+            _create(file, header)
+        self._map(file, header, "r+")
+
+    @classmethod
+    def open(cls, path: Path, *, key: dict | None = None) -> "Store":
+        """Open a store to read it.
+
+        Parameters
+        ----------
+        path : Path
+            NAME.store, or without suffix.
+        key : dict, optional
+            What the rows have to depend on. Default: anything.
+
+        Raises
+        ------
+        DataError
+            Naming the file and what is wrong with its header, its size or its key.
+        """
+        file = path.with_suffix(".store")
+        header, fault = _read_header(file)
+        if not fault and key is not None:
+            fault = _difference(header, header | {"key": _plain(key)})
+        if fault:
+            raise DataError(f"{file}: {fault}; delete it and run the same command again")
+        store = cls.__new__(cls)
+        store._map(file, header, "r")
+        return store
+
+    def _map(self, file: Path, header: dict[str, Any], mode: Any) -> None:
+        shape, start = tuple(header["shape"]), len(_head(header))
+        self.filled: NDArray[np.uint8] = np.memmap(file, np.uint8, mode, start, shape[:1])
+        start = _rows_start(start, shape)
+        self.rows: NDArray[Any] = np.memmap(file, np.dtype(header["dtype"]), mode, start, shape)
 
     def put(self, index: int, row: Any) -> None:
         """Write one row and mark it.
@@ -73,17 +122,93 @@ class Store:
         return np.flatnonzero(self.filled)
 
 
-def _says(head: Path, header: str) -> bool:
-    try:
-        return head.read_text(encoding="utf-8") == header
-    except (OSError, UnicodeDecodeError):
-        return False
+def _plain(key: dict) -> dict:
+    """Turn a key into what JSON gives back for it."""
+    return json.loads(json.dumps(key))
 
 
-def _opens(path: Path, shape: tuple[int, ...], dtype: Any = np.uint8) -> bool:
-    """Say whether a file is a whole array of this shape and type."""
+def _head(header: dict[str, Any]) -> bytes:
+    """Write a header: whole pages."""
+    text = json.dumps(header, sort_keys=True)
+    pages = -(-(len(text.encode()) + 64) // PAGE)
+    head = f"{MAGIC} {VERSION} {pages * PAGE}\n{text}".encode()
+    return head.ljust(pages * PAGE)
+
+
+def _rows_start(start: int, shape: tuple[int, ...]) -> int:
+    """Give the place of the first row in the file, after the marks."""
+    return start + -(-shape[0] // 64) * 64
+
+
+def _size(header: dict[str, Any]) -> int:
+    """Count the bytes of a whole file."""
+    shape, item = tuple(header["shape"]), np.dtype(header["dtype"]).itemsize
+    return _rows_start(len(_head(header)), shape) + item * int(np.prod(shape, dtype=np.int64))
+
+
+def _create(file: Path, header: dict[str, Any]) -> None:
+    """Make an empty store under a temporary name, with all the room it will need, and rename it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.partial")
+    size = _size(header)
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return False
-    return found.shape == shape and found.dtype == np.dtype(dtype)
+        with partial.open("wb") as stream:
+            stream.write(_head(header))
+            stream.truncate(size)
+            stream.flush()
+            _reserve(stream.fileno(), size)
+        partial.replace(file)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise DataError(
+            f"cannot make {file} of {size / 1e9:.2f} GB: {error.strerror}; "
+            "free some room, or lower cache_gigabytes"
+        ) from error
+
+
+def _reserve(handle: int, size: int) -> None:
+    """Take the room of a file now: a disk that gets full under a memory map ends the process."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(handle, 0, size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise  # other errors: this file system cannot tell
+
+
+def _read_header(file: Path) -> tuple[dict[str, Any], str]:
+    """Read the header of a file; or say what is wrong with the file."""
+    try:
+        with file.open("rb") as stream:
+            words = stream.readline(64).decode("ascii", "replace").split()
+            if words[:2] != MAGIC.split() or len(words) != 4 or not words[3].isdigit():
+                return {}, f"not a store: it does not start with {MAGIC!r}"
+            if words[2] != str(VERSION):
+                return {}, f"a store of version {words[2]}, expected {VERSION}"
+            stream.seek(0)
+            head = stream.read(int(words[3]))
+        header = json.loads(head.split(b"\n", 1)[1])
+        expected = _size(header) if _head(header) == head else -1
+    except FileNotFoundError:
+        return {}, "there is no such file"
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return {}, "its header is broken"
+    found = file.stat().st_size
+    if expected == -1:
+        return {}, "its header is broken"
+    if found != expected:
+        return {}, f"cut short or grown: {found} bytes, expected {expected}"
+    return header, ""
+
+
+def _difference(found: dict[str, Any], header: dict[str, Any]) -> str:
+    """Say in what two headers differ."""
+    for name in ("shape", "dtype"):
+        if found[name] != header[name]:
+            return f"made with {name} {found[name]}, expected {header[name]}"
+    old, new = found["key"], header["key"]
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            return f"made with {name} = {old.get(name)}, expected {new.get(name)}"
+    return ""
