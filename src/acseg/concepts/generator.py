@@ -81,7 +81,7 @@ class AdaptiveConceptGenerator(nn.Module):
                 f"pixels must be (B, N, {dim}) for this generator, found {tuple(pixels.shape)}"
             )
         x = F.layer_norm(pixels, (dim,)).to(product_type(self.prototypes))  # (B, N, D), read often
-        c = self.prototypes.expand(len(x), -1, -1)  # (B, k, D)
+        c = self.prototypes.expand(x.shape[0], -1, -1)  # (B, k, D)
         for step in self.steps:
             c = step(c, x)
         return c
