@@ -59,8 +59,8 @@ def to_tensor(image: np.ndarray, *, side: int, multiple: int) -> Tensor:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"expected (H, W, 3) uint8, not {image.dtype} of shape {image.shape}")
     size = fitted_size(image.shape[0], image.shape[1], side=side, multiple=multiple)
-    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]  # as it lies
     resized = functional.interpolate(
-        pixels[None].float() / 255, size=size, mode="bilinear", antialias=True, align_corners=False
+        pixels.float().div_(255), size=size, mode="bilinear", antialias=True, align_corners=False
     )
-    return resized[0].clamp(0, 1)  # (3, h, w)
+    return resized[0].clamp(0, 1).contiguous()  # (3, h, w)

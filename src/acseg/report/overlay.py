@@ -28,7 +28,8 @@ def overlay(
     colours : (n, 3) uint8, optional
         Colour of each label; default, and beyond `n`, `acseg.images.colours.palette`.
     strength : float, default 0.55
-        Share of the colour in the tint; 0 shows the photograph, 1 plain colour. Try 0.3 to 0.7.
+        Share of the colour in the tint, in steps of 1/255; 0 shows the photograph, 1 plain colour.
+        Try 0.3 to 0.7.
     outline : bool, default True
         Draw borders, about 1/400 of the short side wide on each side of an edge.
 
@@ -53,17 +54,18 @@ def overlay(
     table = palette(VOID + 1)
     if colours is not None:
         table[: len(colours)] = colours
-    indices = labels.astype(np.uint8)
-    blend = _blends(table, strength)  # (3, 256 labels * 256 values)
-    first = indices.astype(np.intp) << 8  # (H, W) where the blends of a label begin
-    drawn = np.empty_like(image)
-    for channel in range(3):
-        drawn[..., channel] = blend[channel].take(first + image[..., channel])
+    indices = np.ascontiguousarray(labels, dtype=np.uint8)
+    layer = Image.fromarray(indices)
+    share = layer.point([round(255 * strength)] * VOID + [0])  # void stays as it is
+    layer.putpalette(table.tobytes())
+    tint = layer.convert("RGB")
+    drawn = Image.fromarray(image)
+    drawn.paste(tint, (0, 0), share)
     if outline:
         width = max(1, round(min(labels.shape) / 400))
         edge = borders(indices, width) & (indices != VOID)
-        drawn[edge] = table[indices[edge]]
-    return Image.fromarray(drawn)
+        drawn.paste(tint, (0, 0), Image.fromarray(edge.view(np.uint8) * np.uint8(255)))
+    return drawn
 
 
 def encode_overlay(drawn: Image.Image) -> bytes:
@@ -84,11 +86,3 @@ def borders(labels: np.ndarray, width: int) -> np.ndarray:
         marked[:, step:] |= right
         marked[:, :-step] |= right
     return marked
-
-
-def _blends(table: np.ndarray, strength: float) -> np.ndarray:
-    """Tabulate every blend of label colour and grey value: (3, 256 * 256) uint8."""
-    grey = np.arange(256, dtype=np.float32)
-    tint = table.T.astype(np.float32)[:, :, None] * strength + grey * (1 - strength)
-    tint[:, VOID] = grey
-    return tint.round().astype(np.uint8).reshape(3, -1)
