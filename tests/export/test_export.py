@@ -283,8 +283,15 @@ def test_labels_without_records_of_them_are_found_by_name(
     records = read_records(out / "segments.jsonl")
     plain = [type(r)(r.path, size=r.size, kind=r.kind) for r in records]
     write_records(out / "segments.jsonl", plain)
-    export_results(out, tmp_path / "to", format="colour")
-    check(read_back("colour", tmp_path / "to"), maps, "colour")
+    for name in ("colour", "coco", "label-studio"):
+        export_results(out, tmp_path / name, format=name)
+        check(read_back(name, tmp_path / name), maps, name)
+    assert '"score"' not in (tmp_path / "coco/annotations/instances_default.json").read_text()
+    assert '"score"' not in (tmp_path / "label-studio" / "tasks.json").read_text()
+    done = export_results(out, tmp_path / "geotiff", format="geotiff")
+    assert {reason for _, reason in done.failed} == {
+        "its photograph is not where it was; say where with --photos"
+    }
 
 
 @pytest.mark.parametrize("name", ["coco", "label-studio"])
@@ -316,3 +323,19 @@ def test_progress_counts_every_picture(tmp_path: Path, maps: Maps, make_out: Mak
         out, tmp_path / "to", format="index", progress=lambda n, of: told.append((n, of))
     )
     assert told == [(n, len(maps)) for n in range(1, len(maps) + 1)]
+
+
+@pytest.mark.parametrize("name", ["coco", "coco-panoptic", "voc", "label-studio"])
+def test_an_export_that_is_stopped_lists_nothing(
+    name: str, tmp_path: Path, maps: Maps, make_out: MakeOut
+) -> None:
+    out = make_out(tmp_path, maps)
+
+    def stop(done: int, of: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_results(out, tmp_path / "to", format=name, progress=stop)
+    left = files_of(tmp_path / "to")
+    assert not [path for path in left if not path.endswith(".png")]
