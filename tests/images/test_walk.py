@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from acseg.errors import ImageError
+from acseg.images.read import read_image
 from acseg.images.walk import find_images
 
 
@@ -90,10 +92,21 @@ def test_a_broken_link_is_left_to_the_reader(tmp_path: Path) -> None:
     assert names(find_images([tmp_path])[0]) == ["a.jpg"]
 
 
-def test_pipes_in_a_folder_are_passed_over(tmp_path: Path) -> None:
+def test_pipes_in_a_folder_are_listed_so_that_reading_them_names_them(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jpg")
+    os.mkfifo(tmp_path / "pipe")
     touch(tmp_path / "b.jpg")
-    assert names(find_images([tmp_path])[0]) == ["b.jpg"]
+    (tmp_path / "folder.jpg").mkdir()
+    assert names(find_images([tmp_path])[0]) == ["a.jpg", "b.jpg"]
+    with pytest.raises(ImageError, match="not a regular file"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_a_name_that_no_file_can_have_costs_no_other_input(tmp_path: Path) -> None:
+    touch(tmp_path / "a.jpg")
+    sources, failures = find_images(["x" * 5000, tmp_path])
+    assert names(sources) == ["a.jpg"]
+    assert failures[0].reason == "File name too long"
 
 
 def test_a_file_reached_twice_is_taken_once(tmp_path: Path) -> None:

@@ -123,6 +123,8 @@ def explain(error: Exception) -> str:
         return "too large for the memory of this machine"
     if isinstance(error, UnidentifiedImageError):
         return "not a picture, or of a kind that is not read, whatever its name says"
+    if isinstance(error, OSError) and error.errno is not None:  # its text would name the path
+        return f"cannot be read ({error.strerror})"
     detail = str(error).strip().splitlines()
     return f"broken or truncated ({detail[0] if detail else type(error).__name__})"
 

@@ -154,10 +154,10 @@ def _below(path: Path, shut: set[str]) -> bool:
 
 
 def _is_picture(path: Path) -> bool:
-    """Whether a folder gives this file: known ending, not hidden, no pipe or device."""
+    """Whether a folder gives this file: known ending, not hidden; a pipe is named when read."""
     if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
         return False
-    return _kind(path) == "file"
+    return _kind(path) != "folder"
 
 
 def _absolute(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """Writing files whole or not at all; label maps as index PNG."""
 
+import hashlib
 import io
 import os
 import re
@@ -41,6 +42,9 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
         raise
 
 
+LONGEST_NAME = 250  # bytes of a file's name; most disks take 255
+
+
 def write_atomic(path: str | Path, data: bytes | str) -> Path:
     """Write a file so that it is there whole or not at all; see `atomic_file`.
 
@@ -78,7 +82,8 @@ def label_name(sources: Iterable[Source | str]) -> dict[str, str]:
     """Name the label map of each source.
 
     The suffix is replaced by ``.png``; where two sources would meet, both keep their full name
-    (``a.jpg`` and ``a.tif`` become ``a.jpg.png`` and ``a.tif.png``).
+    (``a.jpg`` and ``a.tif`` become ``a.jpg.png`` and ``a.tif.png``). Names too long for a disk
+    are cut, and end with a digest.
 
     Parameters
     ----------
@@ -91,17 +96,33 @@ def label_name(sources: Iterable[Source | str]) -> dict[str, str]:
         From relative name to the label map's path below ``labels/``.
     """
     relatives = [item if isinstance(item, str) else item.relative for item in sources]
-    short = {name: str(PurePosixPath(name).with_suffix(".png")) for name in relatives}
-    names = dict(short)
+    names = {name: str(PurePosixPath(name).with_suffix(".png")) for name in relatives}
     while True:
         counts = Counter(names.values())
         meeting = [
             name for name in names if counts[names[name]] > 1 and names[name] != name + ".png"
         ]
         if not meeting:
-            return names
+            return {name: _bounded(found) for name, found in names.items()}
         for name in meeting:
             names[name] = name + ".png"
+
+
+def _bounded(name: str) -> str:
+    """Shorten the parts of a path that no file system would take; others stay as they are.
+
+    A name may have 255 bytes on disk, and `safe_text` writes some bytes with three characters.
+    What is cut off is replaced by a digest of the part, so that names stay different.
+    """
+    parts = []
+    for part in PurePosixPath(name).parts:
+        raw = part.encode("utf-8", "surrogatepass")
+        if len(raw) > LONGEST_NAME:
+            ending = PurePosixPath(part).suffix
+            digest = "~" + hashlib.sha256(raw).hexdigest()[:16] + ending
+            part = raw[: LONGEST_NAME - len(digest)].decode("utf-8", "ignore") + digest
+        parts.append(part)
+    return "/".join(parts)
 
 
 def overlay_name(label: str) -> str:
