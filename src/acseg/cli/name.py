@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from acseg.cli.options import Device, app
+from acseg.cli.options import Device, Json, app
 from acseg.cli.say import name_failed, table, tell_json
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def name(
     reset: Annotated[
         bool, typer.Option("--reset", help="Forget all names, merges and drops first.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
     device: Device = "auto",
 ) -> None:
     """Name the classes of a RUN, merge and drop them; without options, list them.

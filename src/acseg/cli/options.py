@@ -51,6 +51,10 @@ Overwrite = Annotated[
         "--overwrite", help="Start anew instead of going on: delete what was written there first."
     ),
 ]
+Preview = Annotated[
+    bool,
+    typer.Option("--preview", help="Show four overlays in the terminal when done; see show."),
+]
 Overlays = Annotated[
     bool,
     typer.Option(help="Write overlays/ too; without, a tenth of the bytes."),

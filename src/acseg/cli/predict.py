@@ -13,10 +13,12 @@ from acseg.cli.options import (
     Overlays,
     Overwrite,
     Precision,
+    Preview,
     Runtime,
     app,
 )
 from acseg.cli.reading import Bands, Stretch, Tile, read_as, reading_settings
+from acseg.cli.report import show_preview
 from acseg.cli.say import count, tell
 
 
@@ -30,6 +32,7 @@ def predict(
     tile: Tile = None,
     overlays: Overlays = True,
     overwrite: Overwrite = False,
+    preview: Preview = False,
     as_json: Json = False,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -59,5 +62,6 @@ def predict(
             overwrite=overwrite,
             progress=bar,
         )
+    show_preview(out, preview and not as_json)
     what = f"{count(outcome.written, 'picture')}, {len(model.class_ids)} classes"
     tell(outcome, what, as_json=as_json, classes=len(model.class_ids))

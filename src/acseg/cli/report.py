@@ -66,6 +66,17 @@ def _has_diary(folder: Path) -> bool:
     )
 
 
+def show_preview(out: Path, wanted: bool) -> None:
+    """Show four overlays of an output folder, if that is wanted and somebody looks."""
+    from rich.console import Console
+
+    from acseg.report.terminal import show_output
+
+    console = Console(highlight=False, soft_wrap=True)
+    if wanted and console.is_terminal:
+        show_output(out, console)
+
+
 @app.command(epilog="Example:  acseg show out/ --picture beach")
 def show(
     out: Annotated[Path, typer.Argument(help="Folder that segment or predict wrote.")],

@@ -6,8 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from acseg.cli.options import Device, Json, Out, Overlays, Overwrite, Precision, Runtime, app
+from acseg.cli.options import (
+    Device,
+    Json,
+    Out,
+    Overlays,
+    Overwrite,
+    Precision,
+    Preview,
+    Runtime,
+    app,
+)
 from acseg.cli.reading import Bands, Stretch, Tile, read_as, reading_settings
+from acseg.cli.report import show_preview
 from acseg.cli.say import count, tell
 
 
@@ -46,6 +57,7 @@ def segment(
     tile: Tile = None,
     overlays: Overlays = True,
     overwrite: Overwrite = False,
+    preview: Preview = False,
     as_json: Json = False,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -63,7 +75,7 @@ def segment(
     if out is None:
         raise typer.BadParameter("Missing option '-o' / '--out'.")
     more = {"overlays": overlays, "overwrite": overwrite}
-    _segment(inputs, out, model, where, "Concepts", how, as_json=as_json, **more)
+    _segment(inputs, out, model, where, "Concepts", how, preview=preview, as_json=as_json, **more)
 
 
 def _segment(
@@ -74,6 +86,7 @@ def _segment(
     title: str,
     how: dict[str, Any],
     *,
+    preview: bool = False,
     as_json: bool = False,
     **more: Any,
 ) -> None:
@@ -85,6 +98,7 @@ def _segment(
     read_as(model, how)
     with progress_bar() as bar:
         outcome = run_collection(model, inputs, out, title=title, progress=bar, **more)
+    show_preview(out, preview and not as_json)
     what = f"{count(outcome.written, 'picture')}, {outcome.concepts:.1f} concepts each"
     tell(outcome, what, as_json=as_json, concepts=round(outcome.concepts, 3))
 
