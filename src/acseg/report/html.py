@@ -2,20 +2,30 @@
 
 import html
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+import secrets
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import numpy as np
 
 from acseg.errors import AcsegError
 from acseg.images.colours import palette
-from acseg.images.records import ClassRecord, Kind, Record, read_classes, read_records
-from acseg.images.write import label_name, overlay_name, read_labels, write_atomic
-from acseg.report.thumbnails import crop, encode_runs, jpeg, photograph_thumbnail, shrink_labels
+from acseg.images.records import Record, iterate_records
+from acseg.images.write import atomic_file, label_name, overlay_name, read_labels
+from acseg.report.legend import RECORDS, legend, photograph_of, take_survey
+from acseg.report.thumbnails import encode_runs, jpeg, photograph_thumbnail, shrink_labels
+
+_T = TypeVar("_T")
 
 PAGE = 500
 """Pictures on one page of the report."""
@@ -23,9 +33,8 @@ PAGE = 500
 LIMIT = 5000
 """Pictures in one report; of more, every so many-th is shown."""
 
-_EXEMPLARS = 6  # crops shown for a class
-_EXEMPLAR_SIDE = 72
 _SIDES = (256, 192)  # short side of thumbnails, up to PAGE pictures and beyond
+_THREADS = max(2, min(8, os.cpu_count() or 1))
 
 
 def write_report(
@@ -42,7 +51,8 @@ def write_report(
 
     Reads ``segments.jsonl``, ``classes.json`` where there is one, ``labels/``, the photographs
     and, where a photograph is no longer there, ``overlays/``. The file holds all it needs, some
-    15 to 25 KB for a picture, and is the same whenever it is made of the same.
+    15 to 25 KB for a picture, and is the same whenever it is made of the same. Memory does not
+    grow with the number of pictures.
 
     Parameters
     ----------
@@ -73,48 +83,62 @@ def write_report(
         If ``segments.jsonl`` or ``classes.json`` is missing or broken.
     """
     out = Path(out)
-    records = read_records(out / "segments.jsonl")
-    found = [record for record in records if record.status == "ok"]
-    kind: Kind = "classes" if any(record.kind == "classes" for record in found) else "concepts"
-    given = _given_classes(out) if kind == "classes" else []
-    shown = found[:: -(-len(found) // max(1, limit)) or 1]
-    side = side or _SIDES[len(shown) > PAGE]
-    places = label_name(record.path for record in records)
-    photographs = {record.path: _photograph(record, out, sources or {}) for record in found}
+    survey = take_survey(out)
+    classes = survey.kind == "classes"
+    step = -(-survey.total // max(1, limit)) or 1
+    shown = -(-survey.total // step)
+    side = side or _SIDES[shown > PAGE]
+    places = label_name(r.path for r in iterate_records(out / RECORDS)) if survey.unplaced else {}
 
-    pictures: list[dict[str, Any]] = []
-    failures = [(r.path, r.error or "no reason given") for r in records if r.status != "ok"]
-    for done, record in enumerate(shown, start=1):
+    def make(record: Record) -> dict[str, Any] | AcsegError:
         labels = record.labels or f"labels/{places[record.path]}"
         try:
-            pictures.append(_picture(record, out, labels, photographs[record.path], side))
+            return _picture(record, out, labels, photograph_of(record, out, sources or {}), side)
         except AcsegError as error:
-            failures.append((record.path, f"not shown here: {error}"))
-        if progress is not None:
-            progress(done, len(shown))
+            return error
 
-    highest = max((s.id for record in found for s in record.segments), default=0)
-    data = {
-        "kind": kind,
-        "page": max(1, page),
-        "total": len(found),
-        "colours": ["#" + bytes(c).hex() for c in palette(highest + 1).tolist()],
-        "classes": _legend(found, given, photographs) if kind == "classes" else [],
-        "pictures": pictures,
-    }
-    return write_atomic(out / "index.html", _fill(title, data, failures))
+    with tempfile.TemporaryFile(dir=out) as spool:  # the pictures, which memory need not hold
+        made = _ahead(make, islice(_found(out), 0, None, step))
+        for done, (record, picture) in enumerate(made, start=1):
+            if isinstance(picture, AcsegError):
+                survey.failures.append((record.path, f"not shown here: {picture}"))
+            else:
+                comma = "," if spool.tell() else ""
+                spool.write((comma + _inside_script(picture)).encode("ascii"))
+            if progress is not None:
+                progress(done, shown)
+        data = {
+            "kind": survey.kind,
+            "page": max(1, page),
+            "total": survey.total,
+            "colours": ["#" + bytes(c).hex() for c in palette(survey.highest + 1).tolist()],
+            "classes": legend(survey, out, sources or {}) if classes else [],
+        }
+        head, tail = _fill(title, survey.failures)
+        with atomic_file(out / "index.html") as file:
+            begin = _inside_script(data).removesuffix("}") + ',"pictures":['
+            file.write((head + begin).encode("utf-8"))
+            spool.seek(0)
+            shutil.copyfileobj(spool, file)
+            file.write(("]}" + tail).encode("utf-8"))
+    return out / "index.html"
 
 
-def _given_classes(out: Path) -> list[ClassRecord]:
-    path = out / "classes.json"
-    return read_classes(path) if path.exists() else []
+def _found(out: Path) -> Iterator[Record]:
+    return (record for record in iterate_records(out / RECORDS) if record.status == "ok")
 
 
-def _photograph(record: Record, out: Path, sources: Mapping[str, Path]) -> Path | None:
-    if record.path in sources:
-        return Path(sources[record.path])
-    path = out / record.source if record.source else None
-    return path if path is not None and path.is_file() else None
+def _ahead(make: Callable[[Record], _T], records: Iterable[Record]) -> Iterator[tuple[Record, _T]]:
+    """Make something of each record in threads, in order, a few ahead."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting: deque[tuple[Record, Future[_T]]] = deque()
+        for record in records:
+            waiting.append((record, pool.submit(make, record)))
+            if len(waiting) > 4 * _THREADS:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()
 
 
 def _picture(
@@ -146,75 +170,25 @@ def _picture(
     }
 
 
-def _legend(
-    found: Sequence[Record], given: Sequence[ClassRecord], photographs: Mapping[str, Path | None]
-) -> list[dict[str, Any]]:
-    """Describe each class; those that ``classes.json`` lacks are measured from the records."""
-    classes = {item.id: item for item in given}
-    sizes = {record.path: record.size for record in found if record.size}
-    pixels = sum(width * height for width, height in sizes.values()) or 1
-    for item in sorted({s.id for record in found for s in record.segments} - set(classes)):
-        parts = [
-            (s, s.area * sizes[record.path][0] * sizes[record.path][1])
-            for record in found
-            for s in record.segments
-            if s.id == item
-        ]
-        sure = [(s.confidence, weight) for s, weight in parts if s.confidence is not None]
-        total = sum(weight for _, weight in sure)
-        red, green, blue = palette(item + 1)[item].tolist()
-        classes[item] = ClassRecord(
-            id=item,
-            name=next((s.name for s, _ in parts if s.name), None),
-            colour=(red, green, blue),
-            share=sum(weight for _, weight in parts) / pixels,
-            confidence=sum(c * weight for c, weight in sure) / total if total else None,
-        )
-    return [
-        {
-            "id": item.id,
-            "name": item.name,
-            "colour": "#" + bytes(item.colour).hex(),
-            "share": round(item.share, 4),
-            "confidence": item.confidence,
-            "pictures": sum(any(s.id == item.id for s in record.segments) for record in found),
-            "exemplars": _exemplars(item, sizes, photographs),
-        }
-        for item in sorted(classes.values(), key=lambda item: item.id)
-    ]
-
-
-def _exemplars(
-    item: ClassRecord, sizes: Mapping[str, tuple[int, int]], photographs: Mapping[str, Path | None]
-) -> list[dict[str, str]]:
-    crops = []
-    for exemplar in item.exemplars[:_EXEMPLARS]:
-        path = photographs.get(exemplar.path)
-        if path is None:
-            continue
-        try:
-            cut = crop(path, exemplar.box, sizes[exemplar.path], _EXEMPLAR_SIDE)
-        except AcsegError:
-            continue  # the same photograph is named among those not shown
-        crops.append({"path": exemplar.path, "crop": jpeg(cut)})
-    return crops
-
-
-def _fill(title: str, data: Mapping[str, Any], failures: Sequence[tuple[str, str]]) -> str:
+def _fill(title: str, failures: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Give the page before its data and after."""
     folder = resources.files("acseg.report")
     rows = "".join(
         f"<tr><td>{html.escape(path)}</td><td>{html.escape(reason)}</td></tr>"
         for path, reason in failures
     )
-    return Template((folder / "template.html").read_text(encoding="utf-8")).substitute(
+    mark = secrets.token_hex(16)
+    page = Template((folder / "template.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(title),
         style=(folder / "report.css").read_text(encoding="utf-8"),
         script=(folder / "report.js").read_text(encoding="utf-8"),
-        data=_inside_script(data),
+        data=mark,
         failed=len(failures),
         hidden="" if failures else "hidden",
         failures=rows,
     )
+    head, _, tail = page.partition(mark)
+    return head, tail
 
 
 def _inside_script(data: Mapping[str, Any]) -> str:
