@@ -7,6 +7,7 @@ import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
+import acseg
 from acseg.cli import app
 from acseg.cli.groups import GROUPS
 
@@ -69,3 +70,8 @@ def test_every_setting_says_what_it_does_and_numbers_a_range(name: str) -> None:
         shown = parameter.get_help_record(context)[0]
         if re.search(r"<(int|float)|INTEGER|FLOAT", shown):
             assert re.search(r"\d", told), f"{name}: {parameter.name} names no range: {told}"
+
+
+def test_the_version_is_told_without_a_command() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.output) == (0, f"acseg {acseg.__version__}\n")

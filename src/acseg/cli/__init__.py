@@ -38,9 +38,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from acseg import __version__
+
+        typer.echo(f"acseg {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def setup(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is chosen.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say what is chosen, such as the block.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
+    ] = False,
 ) -> None:
     """Set up the log."""
     logging.getLogger("acseg").setLevel(logging.INFO if verbose else logging.WARNING)
