@@ -13,7 +13,7 @@ from acseg.classes.clusters import fit_clusters
 from acseg.errors import DataError, RunError
 from acseg.run import read_run
 from acseg.training import fit as fit_module
-from acseg.training import loop
+from acseg.training import loop, passes
 from acseg.training.fit import fit_collection
 
 Photos = Callable[..., Path]
@@ -44,7 +44,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_module, "BATCH", 2)
+    monkeypatch.setattr(passes, "BATCH", 2)
     monkeypatch.setattr(loop, "CHECKPOINT_STEPS", 2)
 
 

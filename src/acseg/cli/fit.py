@@ -76,13 +76,13 @@ def fit(
     runtime: Runtime = "auto",
 ) -> None:
     """Train the generator on your pictures and discover their classes."""
-    import shutil
-
+    from acseg.lock import locked
     from acseg.model import ACSeg
     from acseg.progress import progress_bar
     from acseg.training.fit import fit_collection
+    from acseg.training.state import LOCK, remove_run, unfinished
 
-    if (out / "config.json").exists() and not overwrite:
+    if (out / "config.json").exists() and not overwrite and not unfinished(out):
         raise typer.BadParameter(f"{out} is a finished RUN already; --overwrite starts anew")
     model = ACSeg(
         backbone,
@@ -106,7 +106,8 @@ def fit(
     _ = model.backbone  # what cannot be loaded is said before anything is deleted
     if overwrite and out.exists():
         _only_a_run(out)
-        shutil.rmtree(out)
+        with locked(out / "state" / LOCK):
+            remove_run(out)
     with progress_bar() as bar:
         fit_collection(model, inputs, out, progress=bar)
     if as_json:
@@ -118,9 +119,12 @@ def fit(
 
 def _only_a_run(folder: Path) -> None:
     """Refuse to delete a folder that holds other things than a RUN."""
+    from acseg.images.write import PARTIAL
+
     known = {"config.json", "generator.safetensors", "classes.safetensors", "classes.json"}
     known |= {"training.jsonl", "failed.jsonl", "names.json", "plots", "state"}
     other = sorted(p.name for p in folder.iterdir() if p.name not in known)
+    other = [name for name in other if not PARTIAL.fullmatch(name)]  # of a call that was killed
     if other:
         raise typer.BadParameter(f"{folder} holds {other[0]}, which no RUN does; not overwritten")
 

@@ -2,8 +2,7 @@
 
 import json
 import logging
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -16,12 +15,17 @@ from acseg.classes.choose import choose_classes
 from acseg.classes.clusters import fit_clusters
 from acseg.classes.ids import cluster_count
 from acseg.errors import DataError, RunError
-from acseg.images.stream import stream_pictures
+from acseg.images.stream import stamp
 from acseg.images.tiles import cut_sources
 from acseg.images.walk import Source, find_images
 from acseg.images.write import write_atomic
+from acseg.lock import locked
+from acseg.restore import restore_generator
+from acseg.run import read_run
 from acseg.training.diary import write_diary
 from acseg.training.loop import fit_generator
+from acseg.training.passes import BATCH, FOREGROUND, NONE, Pass, Progress, cache_pixels, describe
+from acseg.training.state import LOCK, is_whole, of_settings, sweep, tidy, unfinished
 from acseg.training.store import Store
 
 if TYPE_CHECKING:
@@ -30,11 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("acseg")
 
 MOST_DESCRIPTORS = 100_000  # for k-means; of more regions, that many are drawn
-BATCH = 16  # pictures encoded at once
-NONE, BACKGROUND, FOREGROUND = 0, 1, 2  # what a prototype is in a picture
 LAST = ("classes", "restarts")  # settings that nothing in the state depends on
-
-Progress = Callable[[str, int, int, str], None]
 
 
 def fit_collection(
@@ -63,6 +63,7 @@ def fit_collection(
     ------
     DataError
         If no picture can be read, or there are too few regions for so many classes.
+        Or if another call writes RUN.
     RunError
         If RUN holds the state of a call with other settings.
     """
@@ -70,10 +71,28 @@ def fit_collection(
     failed = {f.path: f.reason for f in failures}
     if not sources:
         raise DataError(f"no picture to fit on. {_reasons(failed)}".strip())
-    sources = list(cut_sources(sources, model.settings.tile, model.side))
+    again = unfinished(run)
+    with locked(run / "state" / LOCK):
+        sweep(run)
+        if again and is_whole(run):
+            _take_over(model, run)
+        else:
+            sources = list(cut_sources(sources, model.settings.tile, model.side))
+            _fit(model, sources, run, failed, progress)
+        tidy(run)
+
+
+def _fit(
+    model: "ACSeg",
+    sources: Sequence[Source],
+    run: Path,
+    failed: dict[str, str],
+    progress: Progress,
+) -> None:
+    """Do what is to do, holding the lock of RUN."""
     state = run / "state"
-    key = _claim(state, model, sources)
-    pixels = _cache_pixels(model, sources, state, key, failed, progress)
+    work = Pass(model, sources, state, _claim(state, model, sources), failed, progress)
+    pixels = cache_pixels(work)
     if len(pixels.present()) == 0:
         raise DataError(f"no picture to fit on. {_reasons(failed)}")
     model.generator_, diary = fit_generator(
@@ -82,11 +101,12 @@ def fit_collection(
         model.settings,
         state=state,
         device=model.backbone.device,
+        precision=model.backbone.precision,
         progress=lambda step, steps, loss, used: progress(
             "training the generator", step, steps, f"loss {loss:.4f}, {used:.1f} concepts"
         ),
     )
-    descriptors, kinds = _describe(model, sources, state, key, failed, progress)
+    descriptors, kinds = describe(work)
     model.centres_, curve = _find_classes(model, descriptors, kinds)
     model.failed_ = sorted(failed.items())
     notes = {
@@ -102,8 +122,19 @@ def fit_collection(
     table = {"criterion": "held-out confidence of the clusters", "curve": curve}
     write_atomic(run / "classes.json", json.dumps(table, indent=1) + "\n")
     model.save(run, notes=notes)
-    del pixels, descriptors, kinds
-    shutil.rmtree(state)
+
+
+def _take_over(model: "ACSeg", run: Path) -> None:
+    """Take what a call wrote that was killed as it tidied up."""
+    _ = model.backbone  # settles what the settings leave open
+    if not of_settings(run, model.settings):
+        raise RunError(f"{run} is a finished RUN of other settings; --overwrite starts anew")
+    found = read_run(run)
+    backbone = model.backbone
+    model.generator_ = restore_generator(found, run, backbone.dim).to(backbone.device)
+    model.centres_ = found.centres
+    lines = (run / "failed.jsonl").read_text(encoding="utf-8").splitlines()
+    model.failed_ = [(line["path"], line["error"]) for line in map(json.loads, lines)]
 
 
 def _reasons(failed: dict[str, str]) -> str:
@@ -116,9 +147,10 @@ def _reasons(failed: dict[str, str]) -> str:
 def _claim(state: Path, model: "ACSeg", sources: Sequence[Source]) -> dict[str, Any]:
     """Say what the state depends on, and refuse a state that depends on something else."""
     side, stride = model.side, model.backbone.stride  # loads the backbone, settles the defaults
-    files = [[s.relative, _bytes(s.path)] for s in sources]
+    files = [[s.relative, stamp(s)] for s in sources]
     listing = sha256(json.dumps(files).encode()).hexdigest()
-    key = {**asdict(model.settings), "side": side, "stride": stride, "files": listing}
+    how = {"backbone": repr(model.backbone), "side": side, "stride": stride, "batch": BATCH}
+    key = {**asdict(model.settings), **how, "files": listing}
     for name in LAST:
         del key[name]
     path = state / "claim.json"
@@ -130,106 +162,6 @@ def _claim(state: Path, model: "ACSeg", sources: Sequence[Source]) -> dict[str, 
         )
     write_atomic(path, text)
     return key
-
-
-def _bytes(path: Path) -> int:
-    """Say how long a file is; -1 where it is not to be had, which reading it will explain."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
-
-
-def _cache_pixels(
-    model: "ACSeg",
-    sources: Sequence[Source],
-    state: Path,
-    key: dict[str, Any],
-    failed: dict[str, str],
-    progress: Progress,
-) -> Store:
-    """Cache a sample of each picture's pixels, of as many pictures as the budget allows."""
-    settings, backbone = model.settings, model.backbone
-    cells = max(1, model.side // backbone.patch) * (backbone.patch // backbone.stride)
-    sample = min(settings.sample, cells * cells)
-    room = int(settings.cache_gigabytes * 1e9 / (sample * backbone.dim * 2))
-    random = np.random.default_rng(settings.seed)
-    chosen = np.sort(random.permutation(len(sources))[: max(1, room)])
-    if len(chosen) < len(sources):
-        log.warning(
-            "%d of %d pictures fit the cache of %.1f GB and train the generator",
-            *(len(chosen), len(sources), settings.cache_gigabytes),
-        )
-    shape = (len(chosen), sample, backbone.dim)
-    store = Store(state / "pixels", shape, np.float16, key)
-    row_of = {int(index): row for row, index in enumerate(chosen)}
-    todo = [int(chosen[row]) for row in store.missing()]
-    done = len(chosen) - len(todo)
-    for pictures, images in _stream(model, sources, todo, failed):
-        features = backbone(images).pixels  # (b, N, D)
-        for picture, pixels in zip(pictures, features, strict=True):
-            draw = np.random.default_rng((settings.seed, picture.index))
-            # a very long picture is made smaller and may have fewer: then some are drawn again
-            some = np.sort(np.resize(draw.permutation(len(pixels)), sample))
-            store.put(row_of[picture.index], pixels[some].cpu().numpy())
-        done += len(pictures)
-        progress("reading pixels", done, len(chosen), "")
-    return store
-
-
-def _describe(
-    model: "ACSeg",
-    sources: Sequence[Source],
-    state: Path,
-    key: dict[str, Any],
-    failed: dict[str, str],
-    progress: Progress,
-) -> tuple[Store, Store]:
-    """Describe every region: (M, k, D) descriptors, and (M, k) what each prototype is."""
-    count, concepts = len(sources), model.settings.concepts
-    descriptors = Store(
-        state / "descriptors", (count, concepts, model.backbone.dim), np.float16, key
-    )
-    kinds = Store(state / "kinds", (count, concepts), np.uint8, key)
-    todo = [int(i) for i in kinds.missing()]
-    done = count - len(todo)
-    for pictures, images in _stream(model, sources, todo, failed):
-        found = model.conceptualize(images)
-        vectors = model.describe(found, images).cpu().numpy()
-        foreground = model.foreground(found)
-        image, label = found.regions.image.cpu().numpy(), found.regions.label.cpu().numpy()
-        kind = np.full(len(label), FOREGROUND, dtype=np.uint8)
-        if foreground is not None:
-            kind[~foreground.cpu().numpy()] = BACKGROUND
-        for i, picture in enumerate(pictures):
-            own = image == i
-            row = np.zeros(descriptors.rows.shape[1:], dtype=np.float16)
-            mark = np.full(concepts, NONE, dtype=np.uint8)
-            row[label[own]], mark[label[own]] = vectors[own], kind[own]
-            descriptors.put(picture.index, row)
-            kinds.put(picture.index, mark)
-        done += len(pictures)
-        progress("describing regions", done, count, "")
-    return descriptors, kinds
-
-
-def _stream(
-    model: "ACSeg", sources: Sequence[Source], todo: Sequence[int], failed: dict[str, str]
-) -> Any:
-    """Read the pictures of `todo` in batches; the reason of each failure goes to `failed`."""
-
-    def note(index: int, source: Source, reason: str) -> None:
-        failed[source.relative] = reason
-
-    return stream_pictures(
-        sources,
-        side=model.side,
-        multiple=model.backbone.patch,
-        batch=BATCH,
-        failed=note,
-        only=todo,
-        reading=model.settings.reading,
-    )
 
 
 def _find_classes(
