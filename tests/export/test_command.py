@@ -71,6 +71,7 @@ def test_what_failed_is_named_with_status_1(
         (["export", "gone", "--format", "coco", "-o", "to"], "segments.jsonl: no such file"),
         (["export", "OUT", "--format", "voc", "--polygons", "-o", "to"], "--polygons means"),
         (["export", "OUT", "--format", "voc", "-o", "OUT"], "choose another place"),
+        (["export", "run", "--format", "onnx", "--images", "-o", "to"], "--overwrite only"),
     ],
 )
 def test_wrong_usage_is_status_2(

@@ -97,19 +97,22 @@ def export(
     Classes keep their ids and names. After segment, ids mean something in one picture alone:
     they are kept, called concept-0, concept-1 ...; in COCO all are of one category, concept.
     """
-    if format is Format.ONNX:
-        from acseg.export.onnx import export_onnx
-
-        export_onnx(source, target, overwrite=overwrite)
-        typer.echo(f"wrote {target}")
-        return
-    from acseg.export.export import export_results
     from acseg.export.format import Options
-    from acseg.progress import progress_bar
 
     options = Options(
         instances=instances.value, polygons=polygons, images=images, image_url=image_url
     )
+    if format is Format.ONNX:
+        if options != Options() or photos is not None:
+            raise typer.BadParameter("onnx takes a RUN, -o and --overwrite only")
+        from acseg.export.onnx import export_onnx
+
+        export_onnx(source, target, overwrite=overwrite)
+        typer.echo(f"model written to {target}")
+        return
+    from acseg.export.export import export_results
+    from acseg.progress import progress_bar
+
     with progress_bar() as bar:
         done = export_results(
             source,
