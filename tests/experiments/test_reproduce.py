@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from acseg.classes.text import TextPixels
 from acseg.errors import DataError
 from acseg.experiments import reproduce as module
+from acseg.experiments.objectives import OBJECTIVES
 from acseg.experiments.recipe import Recipe
 from acseg.experiments.reproduce import Experiment, reproduce
 
@@ -62,6 +63,16 @@ def test_more_steps_give_another_generator(recipe_of: Make, labelled: Path) -> N
         experiment._train()
         weights.append(experiment._model.generator_.prototypes.detach().clone())
     assert not torch.equal(*weights)
+
+
+def test_another_objective_gives_another_generator(recipe_of: Make, labelled: Path) -> None:
+    weights = []
+    for objective in OBJECTIVES:
+        recipe = recipe_of(objective=objective, steps=2)
+        experiment = Experiment(recipe, recipe.rows[0], labelled, device="cpu")
+        experiment._train()
+        weights.append(tuple(experiment._model.generator_.prototypes.flatten().tolist()))
+    assert len(set(weights)) == len(OBJECTIVES)
 
 
 def test_speed_is_a_figure_where_it_is_asked_for(recipe_of: Make, labelled: Path) -> None:

@@ -8,7 +8,14 @@ import pytest
 from PIL import Image
 
 from acseg.errors import DataError
-from acseg.report.plots import draw_choice, draw_diary, running_mean, write_plots
+from acseg.report.plots import (
+    draw_choice,
+    draw_diary,
+    draw_lines,
+    running_mean,
+    save_figure,
+    write_plots,
+)
 
 
 def diary(steps: int = 120) -> list[dict]:
@@ -137,3 +144,16 @@ def test_without_matplotlib_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(DataError, match=r"pip install 'acseg\[plots\]'"):
         write_plots(run)
+
+
+def test_lines_over_numbers_and_bars_over_kinds(tmp_path: Path) -> None:
+    lines = draw_lines({"a": [(1, 2.0), (3, 1.0)], "b": [(2, 2.0)]}, "classes", "concepts")
+    [panel] = lines.axes
+    assert [line.get_xdata().tolist() for line in panel.lines] == [[1, 3], [2]]
+    assert [text.get_text() for text in panel.get_legend().get_texts()] == ["a", "b"]
+    bars = draw_lines({"mIoU": [("crop", 2.0), ("mean", 3.0)]}, "descriptor", "mIoU")
+    assert [bar.get_height() for bar in bars.axes[0].patches] == [2.0, 3.0]
+    assert bars.axes[0].get_legend() is None
+    written = [save_figure(lines, tmp_path / name) for name in ("one", "two")]
+    for first, second in zip(*written, strict=True):
+        assert first.read_bytes() == second.read_bytes()

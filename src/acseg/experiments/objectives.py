@@ -4,15 +4,12 @@ All take pixels (B, N, D) and concepts (B, k, D) and give a scalar that is diffe
 concepts; they hold the N x N matrices as a whole, so they are for experiments, not for use.
 """
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from acseg.concepts.assignment import concept_scores
-
-Objective = Callable[[Tensor, Tensor], Tensor]
+from acseg.training.loop import Objective
 
 
 def sharpened_modularity(pixels: Tensor, concepts: Tensor, *, temperature: float = 0.1) -> Tensor:

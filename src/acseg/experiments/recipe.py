@@ -10,6 +10,7 @@ from acseg.evaluation.baselines import BASELINES
 from acseg.evaluation.datasets import DATASETS
 from acseg.evaluation.datasets.crops import CROPS
 from acseg.evaluation.protocols import PROTOCOLS
+from acseg.experiments.objectives import OBJECTIVES
 from acseg.settings import DESCRIPTORS, FOREGROUNDS
 
 METHODS = ("acg", "pixels", *BASELINES)
@@ -26,6 +27,7 @@ CHOICES = {
     "descriptor": DESCRIPTORS,
     "foreground": FOREGROUNDS,
     "upsample": ("scores", "labels"),
+    "objective": tuple(OBJECTIVES),
 }
 
 
@@ -50,6 +52,8 @@ class Row:
         As in `Settings`; 1 never.
     steps, batch, learning_rate, self_affinity
         Of the generator's training.
+    objective : str
+        What it is trained for: "modularity", or one of `acseg.experiments.objectives`.
     classify : str
         How regions become classes: "clusters" (k-means, no labels), "retrieval" (k-NN among
         labelled regions), "text", "linear"; "none" with the protocol "image".
@@ -90,6 +94,7 @@ class Row:
     batch: int = 32
     learning_rate: float = 5e-4
     self_affinity: bool = True
+    objective: str = "modularity"
     classify: str = "clusters"
     classes: int | None = None
     neighbours: int = 1

@@ -36,6 +36,7 @@ from acseg.experiments.conceptualizers import (
     make_conceptualizer,
 )
 from acseg.experiments.drawing import draw_regions
+from acseg.experiments.objectives import OBJECTIVES
 from acseg.experiments.recipe import Recipe, Row
 from acseg.images.batch import to_tensor
 from acseg.model import ACSeg
@@ -152,6 +153,7 @@ class Experiment:
             np.arange(len(rows)),
             settings,
             device=self._model.backbone.device,
+            objective=OBJECTIVES[self.row.objective],
             progress=lambda step, steps, loss, used: self._progress(
                 "training the generator", step, steps, f"loss {loss:.4f}, {used:.1f} concepts"
             ),

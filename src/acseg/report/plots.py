@@ -69,10 +69,10 @@ def write_plots(run: str | Path) -> list[Path]:
     for name, title in DIARIES.items():
         lines = _read_lines(run / name)
         if lines:
-            written += _save(draw_diary(lines, title), run / "plots" / Path(name).stem)
+            written += save_figure(draw_diary(lines, title), run / "plots" / Path(name).stem)
     curve = _read_curve(run / "classes.json")
     if curve:
-        written += _save(draw_choice(curve), run / "plots" / "classes")
+        written += save_figure(draw_choice(curve), run / "plots" / "classes")
     if not written:
         raise DataError(
             f"{run} holds nothing to plot: training.jsonl and classes.json of `fit` and "
@@ -150,6 +150,37 @@ def draw_choice(curve: Sequence[tuple[int, float]]) -> Any:
     return figure
 
 
+def draw_lines(
+    series: Mapping[str, Sequence[tuple[Any, float]]], across: str, up: str, title: str = ""
+) -> Any:
+    """Draw a line for each series over a number, or a bar for each kind.
+
+    Parameters
+    ----------
+    series : mapping of name to points (x, y)
+        Where x is no number, each point becomes a bar.
+    across, up : str
+        What the axes are.
+    title : str
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    figure, (panel,) = _figure(1, title)
+    for i, (name, points) in enumerate(series.items()):
+        places, values = zip(*points, strict=True)
+        if isinstance(places[0], bool | str):
+            panel.bar([str(place) for place in places], values, color=_colour(i), width=0.6)
+        else:
+            panel.plot(places, values, marker="o", markersize=4, color=_colour(i), label=name)
+    if len(series) > 1:
+        panel.legend(frameon=False, fontsize=8)
+    panel.set_xlabel(across)
+    panel.set_ylabel(up)
+    return figure
+
+
 def running_mean(values: np.ndarray, reach: int) -> np.ndarray:
     """Average each value with up to `reach` // 2 on either side, fewer at the ends: (n,)."""
     half = max(0, reach // 2)
@@ -173,7 +204,7 @@ def _figure(panels: int, title: str) -> tuple[Any, list[Any]]:
     return figure, list(axes)
 
 
-def _save(figure: Any, stem: Path) -> list[Path]:
+def save_figure(figure: Any, stem: Path) -> list[Path]:
     """Write a figure as PNG and SVG; Agg draws it, whatever screen there is."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -18,6 +18,7 @@ from acseg.training.checkpoint import load_checkpoint, save_checkpoint
 from acseg.training.diary import read_diary, write_diary
 
 Progress = Callable[[int, int, float, float], None]
+Objective = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 CHECKPOINT_STEPS = 250
 TRAINING: tuple[str, ...] = (  # the settings that the weights depend on
@@ -43,6 +44,7 @@ def fit_generator(
     state: Path | None = None,
     device: torch.device | str = "cpu",
     precision: torch.dtype = torch.float32,
+    objective: Objective | None = None,
     progress: Progress = lambda step, steps, loss, used: None,
 ) -> tuple[AdaptiveConceptGenerator, list[dict[str, float]]]:
     """Train the generator on the modularity of cached pixels.
@@ -64,6 +66,8 @@ def fit_generator(
     precision : torch.dtype
         Of matrix products and affinities: float32 (default), or bfloat16 where the device has it in
         hardware; weights, optimiser and sums stay float32.
+    objective : callable, optional
+        Another loss than the modularity, (pixels, concepts) to a scalar; for experiments.
     progress : callable
         Told (step, steps, loss, mean number of concepts that own a pixel).
 
@@ -104,12 +108,15 @@ def fit_generator(
             group["lr"] = learning_rate(step, settings)
         with torch.autocast(device.type, torch.bfloat16, enabled=rounded):
             concepts = generator(pixels)  # (b, k, D)
-        loss = modularity_loss(
-            pixels,
-            concepts,
-            self_affinity=settings.self_affinity,
-            precision="bfloat16" if rounded else "float32",
-        )
+        if objective is not None:
+            loss = objective(pixels, concepts.float())
+        else:
+            loss = modularity_loss(
+                pixels,
+                concepts,
+                self_affinity=settings.self_affinity,
+                precision="bfloat16" if rounded else "float32",
+            )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(generator.parameters(), 1.0)
