@@ -71,11 +71,12 @@ class Analyses:
     def diversity(self) -> list[Cells]:
         """Group the pictures by the classes present, for the ACG and for a fixed k."""
         rows = []
-        for name, changes in {
+        kinds: dict[str, Cells] = {
             "ACG": {},
             "ACG, merged": {"merge": 0.55},
             "k-means": {"method": "kmeans"},
-        }.items():
+        }
+        for name, changes in kinds.items():
             result, _ = self.run(**changes)
             assert isinstance(result, ImageResult)
             r = diversity(result.per_image)
