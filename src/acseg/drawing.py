@@ -13,6 +13,7 @@ from acseg.classes.ids import BACKGROUND, paint
 from acseg.classes.regions import Regions
 from acseg.concepts.assignment import upsample_assignment
 from acseg.concepts.confidence import concept_confidence
+from acseg.errors import ImageError
 from acseg.segmentation import Segmentation
 
 
@@ -25,6 +26,8 @@ class Conceptualized:
     scores: Tensor
     regions: Regions
 
+
+NOT_FINITE = "the backbone's features of it are not finite numbers; try --precision float32"
 
 Draw = Callable[[np.ndarray], Segmentation]
 """Draws one picture, (H, W, 3) uint8, at its full size; on the processor, in any thread."""
@@ -85,6 +88,8 @@ def _upsample(
     scores: Tensor, grid: tuple[int, int], picture: np.ndarray
 ) -> tuple[NDArray[np.uint8], Tensor]:
     """Labels (H, W) of a picture, and which prototype each of them is."""
+    if not bool(scores.isfinite().all()):
+        raise ImageError(NOT_FINITE)
     labels, kept = upsample_assignment(scores, grid, (picture.shape[0], picture.shape[1]))
     return labels.numpy().astype(np.uint8), kept
 

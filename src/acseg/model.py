@@ -271,7 +271,8 @@ class ACSeg(Named, Estimator):
         if self.centres_ is None:
             raise UnfittedError("this model has no classes yet; `fit` on a collection finds them")
         groups = self._drawn(np.arange(len(self.centres_)) + self.settings.background)
-        clusters, sure = assign_clusters(descriptors.cpu(), self.centres_, groups=groups)
+        rows = descriptors.cpu().nan_to_num(0, 0, 0)  # of images whose features are not finite
+        clusters, sure = assign_clusters(rows, self.centres_, groups=groups)
         ids = class_ids(clusters, None if foreground is None else foreground.cpu())
         return self._drawn(ids), sure
 
@@ -282,13 +283,23 @@ class ACSeg(Named, Estimator):
 
     @torch.inference_mode()
     def conceptualize_features(self, features: Features) -> Conceptualized:
-        """Generate the concepts of a batch that was encoded."""
+        """Generate the concepts of a batch that was encoded.
+
+        An image whose features are not finite has scores that are NaN, and costs no other image
+        of the batch anything.
+        """
+        good = features.finite()  # (B,)
+        broken = not bool(good.all())
+        if broken:
+            features = features.filled()
         where, products = features.pixels.device.type, self.backbone.precision
         with torch.autocast(where, products, enabled=products != torch.float32):
             concepts = self._generator()(features.pixels)  # (B, k, D)
         scores = concept_scores(features.pixels, concepts)  # (B, N, k)
         scores = self._merge(features.pixels, scores)
         regions = find_regions(assign(scores).unflatten(1, features.grid))
+        if broken:
+            scores = scores.masked_fill(~good[:, None, None], torch.nan)
         return Conceptualized(features, concepts, scores, regions)
 
     def _merge(self, pixels: Tensor, scores: Tensor) -> Tensor:

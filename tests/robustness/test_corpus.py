@@ -5,11 +5,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from acseg import cli
@@ -131,6 +133,50 @@ def test_a_file_that_vanishes_after_it_was_listed_is_named(
     status, err = acseg("segment", folder, "-o", tmp_path / "out", "--model", tiny_run)
     assert (status, err) == (1, "failed: b.png: no such file\n")
     assert len(list((tmp_path / "out" / "labels").iterdir())) == 2
+
+
+@pytest.mark.parametrize("command", ["segment", "predict", "fit"])
+@pytest.mark.parametrize("tile", [None, "40"])
+def test_a_picture_whose_features_are_not_finite_is_named(
+    acseg: Callable[..., Status],
+    tiny_run: Path,
+    photos: Photos,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    tile: str | None,
+) -> None:
+    """The backbone gives NaN for whatever is all white, as a broken or half-precise one may."""
+    from acseg.backbone.backbone import Backbone
+    from acseg.backbone.features import Features
+
+    folder = photos(tmp_path / "in", ["a.png", "b.png", "c.png"])
+    Image.new("RGB", (70, 60), "white").save(folder / "white.png")
+    forward = Backbone.forward
+
+    def half_broken(self: Backbone, images: torch.Tensor) -> Features:
+        found = forward(self, images)
+        white = (images > 0.99).flatten(1).all(1).to(found.pixels.device)
+        return replace(found, pixels=found.pixels.masked_fill(white[:, None, None], torch.nan))
+
+    monkeypatch.setattr(Backbone, "forward", half_broken)
+    backbone = json.loads((tiny_run / "config.json").read_text())["settings"]["backbone"]
+    arguments = {
+        "segment": ("segment", folder, "--model", tiny_run),
+        "predict": ("predict", tiny_run, folder),
+        "fit": ("fit", folder, "--backbone", backbone, "--side", "40", "--steps", "2")
+        + ("--batch", "2", "--classes", "2", "--foreground", "none"),
+    }[command]
+    more = () if tile is None else ("--tile", tile)
+    status, err = acseg(*arguments, "-o", tmp_path / "out", "--device", "cpu", *more)
+    assert status == 1
+    lines = err.splitlines()
+    assert len(lines) >= 1
+    for line in lines:  # fit reads tiles as pictures of their own
+        assert line.startswith("failed: white.png")
+        assert "not finite" in line
+    if command != "fit":
+        assert len(list((tmp_path / "out" / "labels").iterdir())) == 3
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become someone else for a moment")

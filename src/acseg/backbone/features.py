@@ -25,3 +25,13 @@ class Features:
     pixels: torch.Tensor  # (B, N, D)
     grid: tuple[int, int]
     attention: torch.Tensor  # (B, N)
+
+    def finite(self) -> torch.Tensor:
+        """Say of which images all numbers are finite: (B,) bool."""
+        return (self.pixels.isfinite().all(2) & self.attention.isfinite()).all(1)
+
+    def filled(self) -> "Features":
+        """Put 0 in the place of numbers that are not finite, so that others can be computed."""
+        return Features(
+            self.pixels.nan_to_num(0, 0, 0), self.grid, self.attention.nan_to_num(0, 0, 0)
+        )

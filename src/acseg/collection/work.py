@@ -13,6 +13,7 @@ from torch import Tensor
 
 from acseg.collection.manifest import Entry
 from acseg.drawing import Draw
+from acseg.errors import ImageError
 from acseg.images.records import Kind, record_line
 from acseg.images.stream import WORKERS, Picture, Size, stream_pictures
 from acseg.images.walk import Source
@@ -65,7 +66,10 @@ class Worker:
     def write(self, picture: Picture, draw: Draw, place: Place) -> Entry:
         """Draw one picture and write its files; in any thread."""
         source = picture.source
-        result = draw(picture.image)
+        try:
+            result = draw(picture.image)
+        except ImageError as error:  # its features are not finite
+            return Entry.failed(source.relative, str(error), kind=self.kind)
         labels = f"labels/{place.name}"
         files = {labels: encode_labels(result.labels, result.palette)}
         if self._overlays:

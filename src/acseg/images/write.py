@@ -118,7 +118,7 @@ def _bounded(name: str) -> str:
     for part in PurePosixPath(name).parts:
         raw = part.encode("utf-8", "surrogatepass")
         if len(raw) > LONGEST_NAME:
-            ending = PurePosixPath(part).suffix
+            ending = PurePosixPath(part).suffix[-8:]
             digest = "~" + hashlib.sha256(raw).hexdigest()[:16] + ending
             part = raw[: LONGEST_NAME - len(digest)].decode("utf-8", "ignore") + digest
         parts.append(part)

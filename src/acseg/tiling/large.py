@@ -26,7 +26,8 @@ from acseg.classes.regions import find_regions
 from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.confidence import concept_confidence
 from acseg.concepts.merging import concept_affinity, merge_concepts, merge_scores
-from acseg.drawing import Conceptualized
+from acseg.drawing import NOT_FINITE, Conceptualized
+from acseg.errors import ImageError
 from acseg.images.colours import VOID, palette
 from acseg.images.png import PngWriter
 from acseg.images.records import Kind, Segment
@@ -118,7 +119,7 @@ def segment_large(
     with BlendedScores(layout, len(concepts.alive), folder=path.parent) as scores:
         count, done = len(layout.tops) * len(layout.lefts), 0
         for tiles, images in _batches(model, windows, layout, list(layout.tiles())):
-            grids = _scores(concepts, model.backbone(images).pixels)
+            grids = _scores(concepts, _encoded(model, images).pixels)
             for tile, grid in zip(tiles, grids, strict=True):
                 cells = grid.unflatten(0, (layout.high, layout.wide)).cpu().numpy()
                 scores.add(tile.row, tile.column, cells)
@@ -165,7 +166,7 @@ def find_concepts(model: "ACSeg", windows: Windows, layout: Layout) -> Concepts:
     each = max(1, SAMPLE_PIXELS // len(sample))
     drawn = []
     for tiles, images in _batches(model, windows, layout, sample):
-        pixels = model.backbone(images).pixels  # (b, N, D)
+        pixels = _encoded(model, images).pixels  # (b, N, D)
         for i in range(len(tiles)):
             some = np.sort(random.permutation(pixels.shape[1])[:each])
             drawn.append(pixels[i, some])
@@ -195,7 +196,7 @@ def _classified(model: "ACSeg", windows: Windows, layout: Layout, concepts: Conc
     descriptors, attention = torch.zeros(k, dim, device=device), torch.zeros(k, 1, device=device)
     counts = torch.zeros(k, device=device)
     for _, images in _batches(model, windows, layout, _sample(model, layout)):
-        features: Features = model.backbone(images)
+        features = _encoded(model, images)
         scores = _scores(concepts, features.pixels)
         regions = find_regions(assign(scores).unflatten(1, features.grid))
         vectors = concepts.vectors.expand(len(images), -1, -1)
@@ -238,6 +239,13 @@ def _batches(
     for first in range(0, len(tiles), BATCH):
         some = tiles[first : first + BATCH]
         yield some, torch.stack([_resized(windows.read(*t.window), size) for t in some])
+
+
+def _encoded(model: "ACSeg", images: Tensor) -> Features:
+    features: Features = model.backbone(images)
+    if not bool(features.finite().all()):
+        raise ImageError(NOT_FINITE)
+    return features
 
 
 def _resized(window: NDArray[np.uint8], size: tuple[int, int]) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from acseg.drawing import NOT_FINITE
 from acseg.images.stream import Picture, stream_pictures
 from acseg.images.walk import Source
 from acseg.training.store import Store
@@ -67,14 +68,18 @@ def cache_pixels(work: Pass) -> Store:
     shape = (len(chosen), sample, backbone.dim)
     store = Store(work.state / "pixels", shape, np.float16, work.key)
     for rows, pictures, images in _batches(work, chosen, store, "reading pixels"):
-        features = backbone(images).pixels  # (b, N, D)
+        encoded = backbone(images)
+        features, good = encoded.pixels, encoded.finite().cpu().numpy()  # (b, N, D), (b,)
         some = np.stack(
             [_sample(settings.seed, p.index, features.shape[1], sample) for p in pictures]
         )
         index = torch.from_numpy(some).to(features.device)[..., None]  # (b, P, 1)
         kept = features.gather(1, index.expand(-1, -1, features.shape[2]))  # (b, P, D)
-        for row, pixels in zip(rows, kept.half().cpu().numpy(), strict=True):
-            store.put(row, pixels)
+        for place, pixels in enumerate(kept.half().cpu().numpy()):
+            if good[place]:
+                store.put(rows[place], pixels)
+            else:
+                work.failed[pictures[place].source.relative] = NOT_FINITE
     return store
 
 
@@ -90,8 +95,9 @@ def describe(work: Pass) -> tuple[Store, Store]:
     shape = (len(chosen), concepts, model.backbone.dim)
     descriptors = Store(work.state / "descriptors", shape, np.float16, work.key)
     kinds = Store(work.state / "kinds", shape[:2], np.uint8, work.key)
-    for rows, _, images in _batches(work, chosen, kinds, "describing regions"):
+    for rows, pictures, images in _batches(work, chosen, kinds, "describing regions"):
         found = model.conceptualize(images)
+        good = found.scores.isfinite().flatten(1).all(1).cpu().numpy()  # (b,)
         vectors = model.describe(found, images).cpu().numpy()  # (R, D)
         foreground = model.foreground(found)
         image, label = found.regions.image.cpu().numpy(), found.regions.label.cpu().numpy()
@@ -101,9 +107,12 @@ def describe(work: Pass) -> tuple[Store, Store]:
         described = np.zeros((len(rows), *shape[1:]), dtype=np.float16)  # (b, k, D)
         marks = np.full(described.shape[:2], NONE, dtype=np.uint8)  # (b, k)
         described[image, label], marks[image, label] = vectors, kind
-        for row, one, mark in zip(rows, described, marks, strict=True):
-            descriptors.put(row, one)
-            kinds.put(row, mark)
+        for place, row in enumerate(rows):
+            if good[place]:
+                descriptors.put(row, described[place])
+                kinds.put(row, marks[place])
+            else:
+                work.failed[pictures[place].source.relative] = NOT_FINITE
     return descriptors, kinds
 
 
