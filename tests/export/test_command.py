@@ -172,6 +172,7 @@ def test_a_file_that_is_none_is_named(acseg: Acseg, tmp_path: Path) -> None:
         (["segment", "a.jpg", "b.jpg", "-o", "-"], "give it alone"),
         (["segment", "-", "-o", "out"], "a name ending in .png, not out"),
         (["segment", "a.jpg"], "Missing option"),
+        (["segment", "-", "--tile", "512"], "--tile is for what goes into a folder"),
     ],
 )
 def test_wrong_usage_of_stdin_is_status_2(arguments: list[str], words: str, acseg: Acseg) -> None:

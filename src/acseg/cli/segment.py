@@ -113,6 +113,8 @@ def _segment_one(
     """Read one picture, from stdin if it is -, and write its label PNG and nothing else."""
     if len(inputs) > 1:
         raise typer.BadParameter("- stands for one picture; give it alone")
+    if "tile" in how:
+        raise typer.BadParameter("--tile is for what goes into a folder; give -o OUT")
     to_stdout = out is None or str(out) == "-"
     if out is not None and not to_stdout and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"INPUT - takes -o - or a name ending in .png, not {out}")
