@@ -131,7 +131,7 @@ def _pass(
         return (
             (entry.model, entry.source) == (key, belongs.source)
             and entry.stamp == stamp(sources[index])
-            and all(_length(out / name) == entry.files.get(name, -1) for name in files)
+            and all(_length(out / name) == entry.files.get(name) for name in files)
         )
 
     places = {source.relative: index for index, source in enumerate(sources)}
