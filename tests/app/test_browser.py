@@ -155,6 +155,13 @@ def test_drop_a_picture_move_the_controls_and_download(visit: Visit, png: Png) -
     page.locator("#acseg-generator input").wait_for()
     visit.see("class")
 
+    visit.slide("merge", 0.5)
+    page.locator("h1").click()  # leaving a list must not choose from it again
+    page.wait_for_timeout(500)
+    assert page.locator("#acseg-merge input[type=range]").input_value() == "0.5"
+    visit.slide("merge", 1)
+    visit.see("class")
+
     with page.expect_download(timeout=WAIT) as waiting:
         page.get_by_role("link", name="Download labels").click()
     saved = waiting.value

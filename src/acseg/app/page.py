@@ -67,7 +67,7 @@ def _picture_tab(desk: Desk) -> None:
     start = explorer.start(0)
     classes = start.kind == "classes"
     samples = _samples()
-    word, given = gr.State(None), gr.State({})
+    word, given, region = gr.State(None), gr.State({}), gr.State(None)
     with gr.Row():
         with gr.Column(scale=1, min_width=320):
             limits = explorer.limits
@@ -167,26 +167,26 @@ It stays in the memory of this machine.</small></label>""",
                     )
 
     sliders = [generator, kind, side, merge, confidence, strength]
-    shown = [message, view, label]
+    shown = [message, view, label, region]
 
     def outputs(answer: Answer) -> tuple[Any, ...]:
-        return answer.message, answer.view, gr.Dropdown(choices=answer.labels, value=None)
+        return answer.message, answer.view, gr.Dropdown(choices=answer.labels, value=None), None
 
     def dropped(held: Any, names: Any, event: gr.EventData, *values: Any) -> tuple[Any, ...]:
         desk.shelf.drop(held)
         new = str(event._data.get("word", ""))
-        return new, *outputs(desk.show(new, controls(*values), names)), "", NONE
+        return new, *outputs(desk.show(new, controls(*values), names)), NONE
 
     def refused(event: gr.EventData) -> str:
         return message_html(str(event._data.get("reason", ""))[:400])
 
     def sampled(place: int, held: Any, names: Any, *values: Any) -> tuple[Any, ...]:
         if place == NONE:
-            return gr.skip(), *(gr.skip() for _ in shown), gr.skip()
+            return gr.skip(), *(gr.skip() for _ in shown)
         desk.shelf.drop(held)
         path = samples[place]
         new = desk.shelf.put(path.name, path.read_bytes())
-        return new, *outputs(desk.show(new, controls(*values), names)), ""
+        return new, *outputs(desk.show(new, controls(*values), names))
 
     def moved(held: Any, names: Any, *values: Any) -> tuple[Any, ...]:
         return outputs(desk.show(held, controls(*values), names))
@@ -206,25 +206,25 @@ It stays in the memory of this machine.</small></label>""",
 
     def picked(held: Any, names: Any, event: gr.EventData, *values: Any) -> tuple[Any, ...]:
         one = int(event._data.get("label", 0))
-        return one, desk.name_of(controls(*values), names, held, one)
+        return one, one, desk.name_of(controls(*values), names, held, one)
 
-    def chosen(held: Any, names: Any, one: int | None, *values: Any) -> str:
-        return "" if one is None else desk.name_of(controls(*values), names, held, one)
+    def chosen(held: Any, names: Any, one: int | None, *values: Any) -> tuple[Any, ...]:
+        return one, "" if one is None else desk.name_of(controls(*values), names, held, one)
 
     def named(held: Any, names: Any, one: Any, text: str, *values: Any) -> tuple[Any, ...]:
         answer, names = desk.name(held, controls(*values), names, one, text)
         now = gr.Dropdown(choices=answer.labels, value=one)
-        return names, answer.message, answer.view, now
+        return names, answer.message, answer.view, now, one
 
     def written(names: Any, *values: Any) -> tuple[Any, ...]:
         return desk.write(controls(*values), names)
 
     state = [word, given]
-    _listen(zone.dropped, dropped, inputs=[*state, *sliders], outputs=[word, *shown, name, sample])
+    _listen(zone.dropped, dropped, inputs=[*state, *sliders], outputs=[word, *shown, sample])
     _listen(zone.refused, refused, outputs=[message])
-    _listen(sample.input, sampled, inputs=[sample, *state, *sliders], outputs=[word, *shown, name])
+    _listen(sample.select, sampled, inputs=[sample, *state, *sliders], outputs=[word, *shown])
     _listen(
-        generator.input,
+        generator.select,
         changed,
         inputs=[*state, generator, confidence, strength],
         outputs=[kind, side, merge, write, *shown],
@@ -241,13 +241,13 @@ It stays in the memory of this machine.</small></label>""",
         view.picked,
         picked,
         inputs=[*state, *sliders],
-        outputs=[label, name],
+        outputs=[region, label, name],
     ).then(
         None,
         js=FOCUS_NAME,
     )
-    _listen(label.input, chosen, inputs=[*state, label, *sliders], outputs=[name])
-    naming = {"inputs": [*state, label, name, *sliders], "outputs": [given, *shown]}
+    _listen(label.select, chosen, inputs=[*state, label, *sliders], outputs=[region, name])
+    naming = {"inputs": [*state, region, name, *sliders], "outputs": [given, *shown]}
     _listen(give.click, named, **naming)
     _listen(name.submit, named, **naming)
     _listen(write.click, written, inputs=[given, *sliders], outputs=[message, given])
@@ -323,14 +323,14 @@ def _folder_tab(desk: Desk) -> None:
 
     filters, shown = [folder, label, below, text], [gallery, status, page, back, on]
     gr.on(
-        [label.input, below.input, text.submit, text.blur],
+        [label.select, below.select, text.submit, text.blur],
         filtered,
         inputs=filters,
         outputs=shown,
         api_visibility="private",
         show_progress="minimal",
     )
-    _listen(folder.input, turned, inputs=[folder], outputs=[label, below, text, viewer, *shown])
+    _listen(folder.select, turned, inputs=[folder], outputs=[label, below, text, viewer, *shown])
     paged = {"inputs": [*filters, page], "outputs": shown}
     _listen(back.click, before, **paged)
     _listen(on.click, after, **paged)
