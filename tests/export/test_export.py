@@ -339,3 +339,24 @@ def test_an_export_that_is_stopped_lists_nothing(
         export_results(out, tmp_path / "to", format=name, progress=stop)
     left = files_of(tmp_path / "to")
     assert not [path for path in left if not path.endswith(".png")]
+
+
+@pytest.mark.parametrize("size", ["as it is", "other"])
+def test_label_maps_larger_than_pillow_opens_are_read(
+    size: str, tmp_path: Path, maps: Maps, make_out: MakeOut, read_back: ReadBack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    out = make_out(tmp_path, {"noise.png": maps["noise.png"]})
+    with monkeypatch.context() as patched:
+        patched.setattr("PIL.Image.MAX_IMAGE_PIXELS", 100)
+        if size == "other":
+            lines = (out / "segments.jsonl").read_text().replace("[21, 33]", "[33, 21]")
+            (out / "segments.jsonl").write_text(lines)
+            done = export_results(out, tmp_path / "to", format="index")
+            assert "no label map of 33 x 21 pixels" in done.failed[0][1]
+            (out / "labels" / "noise.png").write_bytes(b"broken")
+            done = export_results(out, tmp_path / "two", format="index")
+            assert "noise.png: cannot be read" in done.failed[0][1]
+            return
+        assert export_results(out, tmp_path / "to", format="index").written == 1
+    check(read_back("index", tmp_path / "to"), {"noise.png": maps["noise.png"]}, "index")

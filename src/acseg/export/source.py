@@ -7,12 +7,16 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from acseg.errors import AcsegError, DataError
 from acseg.images.colours import VOID, palette
 from acseg.images.names import safe_text
 from acseg.images.records import Kind, Record, iterate_records, read_classes
 from acseg.images.write import label_name, read_labels
+
+_ROWS = 1024  # counted at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +159,7 @@ class Results:
         for relative in (record.path, place):
             if PurePosixPath(relative).is_absolute() or ".." in PurePosixPath(relative).parts:
                 raise DataError(f"{relative} leads out of the folder")
-        labels = read_labels(self.out / place)
+        labels = _read(self.out / place, record.size)
         height, width = labels.shape
         if record.size != (width, height):
             raise DataError(
@@ -211,4 +215,24 @@ def different_colours(given: Mapping[int, tuple[int, int, int]]) -> np.ndarray:
 
 def labels_present(labels: np.ndarray) -> list[int]:
     """List the labels of a map (H, W) uint8 in rising order, without void."""
-    return np.flatnonzero(np.bincount(labels.ravel(), minlength=VOID + 1)[:VOID]).tolist()
+    counts = np.zeros(VOID + 1, dtype=np.int64)
+    for top in range(0, len(labels), _ROWS):  # counting takes eight bytes a pixel
+        counts += np.bincount(labels[top : top + _ROWS].ravel(), minlength=VOID + 1)
+    return np.flatnonzero(counts[:VOID]).tolist()
+
+
+def _read(path: Path, size: tuple[int, int] | None) -> np.ndarray:
+    """Read a label map, and one of any size if OUT says that it is that large.
+
+    Pillow opens nothing that is much larger than a photograph, lest a small file fill the memory.
+    A map that was drawn in tiles may be.
+    """
+    if size is None or size[0] * size[1] <= (Image.MAX_IMAGE_PIXELS or 0):
+        return read_labels(path)
+    try:
+        with PngImageFile(path) as picture:
+            if picture.size == size and picture.mode in ("P", "L"):
+                return np.asarray(picture)
+    except Exception as error:  # decoders raise nearly everything
+        raise DataError(f"{safe_text(path)}: cannot be read ({error})") from error
+    raise DataError(f"{safe_text(path)}: no label map of {size[0]} x {size[1]} pixels")
