@@ -211,3 +211,21 @@ def test_folders_without_such_a_model_are_refused(tmp_path, monkeypatch):
     ViTConfig().save_pretrained(tmp_path)
     with pytest.raises(BackboneError, match="but 'vit'"):
         load_text_image_model(str(tmp_path), device="cpu")
+    save_model(tmp_path, "clip")  # without a tokenizer
+    with pytest.raises(BackboneError, match=f"text-image model in {tmp_path}: .*[Tt]okenizer"):
+        load_text_image_model(str(tmp_path), device="cpu")
+
+
+def test_loading_a_folder_asks_no_network_and_says_nothing(tmp_path, monkeypatch, capfd):
+    import socket
+
+    def refuse(*_arguments, **_more):
+        raise AssertionError("a folder needs no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    save_tokenizer(tmp_path)
+    save_model(tmp_path, "siglip")
+    capfd.readouterr()
+    load_text_image_model(str(tmp_path), device="cpu")
+    assert capfd.readouterr() == ("", "")

@@ -9,8 +9,11 @@ the residual and the feed-forward too. CLIP's then pass the last LayerNorm and t
 SigLIP's pass its pooling head one by one, which for a single token is the head's own value path.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -201,30 +204,50 @@ def load_text_image_model(name: str, *, device: str = "auto") -> TextImageModel:
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     where = choose_device(device)
-    reason: Exception | None = None
-    for local in (True, False):
+    folder = Path(name).is_dir()
+    for local in (True,) if folder else (True, False):
         settings: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
         try:
-            family = AutoConfig.from_pretrained(name, **settings).model_type
-            if family not in NORMALISATION:
-                raise BackboneError(
-                    f"{name!r} is no text-image model of the family "
-                    f"{' or '.join(NORMALISATION)}, but {family!r}"
-                )
-            tokenizer = AutoTokenizer.from_pretrained(name, **settings)
-            with quiet_transformers():
+            with quiet_transformers(), _quiet_hub():
+                family = AutoConfig.from_pretrained(name, **settings).model_type
+                if family not in NORMALISATION:
+                    raise BackboneError(
+                        f"{name!r} is no text-image model of the family "
+                        f"{' or '.join(NORMALISATION)}, but {family!r}"
+                    )
+                tokenizer = AutoTokenizer.from_pretrained(name, **settings)
                 model = AutoModel.from_pretrained(
                     name, dtype=torch.float32, weights_only=True, **settings
                 )
+            tokens = model.config.text_config.vocab_size
+            if 2 * len(tokenizer) < tokens:  # transformers makes an empty one of no file at all
+                raise OSError(
+                    f"its tokenizer knows {len(tokenizer)} of the model's {tokens} tokens; is "
+                    "tokenizer.json missing?"
+                )
             return TextImageModel(model.to(where), tokenizer)
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-            reason = error
-    detail = " ".join(str(reason).split())[:200]
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            failure = error
+    if folder:
+        raise BackboneError(f"cannot load the text-image model in {name}: {reason}") from failure
     raise BackboneError(
-        f"cannot load the text-image model {name!r}: tried it as a folder, in the local cache and "
-        f"on the hub ({type(reason).__name__}: {detail}); fetch it with `hf download {name}` where "
-        "there is a network, or give the folder that holds it"
-    ) from reason
+        f"cannot load the text-image model {name!r}: no such folder, not in the Hugging Face "
+        f"cache, and not to be had from the hub ({reason}). On a machine with a network: "
+        f"`hf download {name} --local-dir FOLDER`, then give FOLDER"
+    ) from failure
+
+
+@contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Keep what the hub's client says of each try off the terminal; the error tells it once."""
+    theirs = logging.getLogger("huggingface_hub")
+    level = theirs.level
+    theirs.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        theirs.setLevel(level)
 
 
 def describe_in_text_space(regions: Regions, seen: TextPixels) -> Tensor:
