@@ -10,6 +10,8 @@ from acseg.backbone.folders import checkpoint_folder
 from acseg.backbone.load import read_json, read_model
 from acseg.errors import BackboneError, DataError
 from acseg.images.walk import find_images
+from acseg.images.write import remove_partials
+from acseg.lock import locked
 from acseg.pretraining.loop import pretrain
 from acseg.pretraining.photos import load_photos
 from acseg.pretraining.probe import probe_folder, probe_pairs
@@ -60,7 +62,7 @@ def pretrain_collection(
     Raises
     ------
     DataError
-        If no photograph can be read, or settings or probes are wrong.
+        If no photograph can be read, settings or probes are wrong, or another call writes `out`.
     BackboneError
         If `start` is no plain ViT.
     RunError
@@ -72,31 +74,34 @@ def pretrain_collection(
     for folder in probes:
         probe_pairs(folder)  # what is wrong with one is said before the long work, not after
     sources, missing = find_images(inputs, exclude=[out])
-    photos, unread = load_photos(
-        [s.path for s in sources],
-        out / "state" / "photos.safetensors",
-        workers=workers,
-        progress=lambda done, of: progress("finding regions", done, of, ""),
-    )
-    failed = [(f.path, f.reason) for f in missing]
-    failed += unread
-    if len(photos.aspect) == 0:
-        reasons = "; ".join(f"{path}: {reason}" for path, reason in failed)
-        raise DataError(f"no photograph could be read. {reasons}".strip())
+    with locked(out / "state" / "lock"):
+        remove_partials(out)
+        remove_partials(out / "state")
+        photos, unread = load_photos(
+            [s.path for s in sources],
+            out / "state" / "photos.safetensors",
+            workers=workers,
+            progress=lambda done, of: progress("finding regions", done, of, ""),
+        )
+        failed = [(f.path, f.reason) for f in missing]
+        failed += unread
+        if len(photos.aspect) == 0:
+            reasons = "; ".join(f"{path}: {reason}" for path, reason in failed)
+            raise DataError(f"no photograph could be read. {reasons}".strip())
 
-    def show(step: int, steps: int, losses: dict[str, float]) -> None:
-        note = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
-        progress("pre-training", step, steps, note)
+        def show(step: int, steps: int, losses: dict[str, float]) -> None:
+            note = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+            progress("pre-training", step, steps, note)
 
-    pretrain(
-        photos,
-        out,
-        chosen,
-        start=vit,
-        device=device,
-        probe=(lambda folder: _probe(folder, probes, device)) if probes else None,
-        progress=show,
-    )
+        pretrain(
+            photos,
+            out,
+            chosen,
+            start=vit,
+            device=device,
+            probe=(lambda folder: _probe(folder, probes, device)) if probes else None,
+            progress=show,
+        )
     return failed
 
 
