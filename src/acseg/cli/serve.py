@@ -58,8 +58,10 @@ def serve(
     if find_spec("gradio") is None:
         raise DataError("acseg serve needs gradio; pip install 'acseg[app]'")
     from acseg.app.limits import Limits
-    from acseg.app.server import serve
+    from acseg.app.server import is_local, serve
 
+    if not is_local(host):
+        typer.echo("anybody who reaches this machine can use it: there is no password", err=True)
     serve(
         runs or [],
         out or [],
