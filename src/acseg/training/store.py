@@ -2,7 +2,7 @@
 
 The file, memory-mapped::
 
-    acseg store 1 4096\\n     version, and bytes up to the marks
+    acseg store 1 4096         version, and bytes up to the marks; a new line
     {"dtype": ..., "key": ..., "shape": ...}, spaces
     one byte a row: 1 where the row is filled; zeros up to a multiple of 64 bytes
     the rows
