@@ -15,10 +15,13 @@ from safetensors.numpy import save as to_bytes
 from acseg.classes.ids import class_count
 from acseg.errors import RunError
 from acseg.images.colours import VOID
+from acseg.images.names import safe_text
 from acseg.images.write import write_atomic
 from acseg.settings import Settings, settings_from_json, settings_to_json
+from acseg.strangers import MOST_TENSORS, check_file, parse_json, read_text
 
 FORMAT = 1
+LONGEST_NAME = 1000  # characters of a class's name
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def read_run(folder: Path) -> Run:
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = parse_json(read_text(path))
     except FileNotFoundError:
         raise RunError(
             f"{folder} is no RUN: it has no config.json; `acseg fit INPUT -o {folder}` makes one"
@@ -161,9 +164,16 @@ def _names(found: Any, path: Path) -> dict[int, str]:
     if not isinstance(found, dict):
         raise RunError(f"{path}: expected a table of names")
     try:
-        return {int(c): str(name) for c, name in found.items()}
+        table = {int(c): name for c, name in found.items()}
     except ValueError as error:
         raise RunError(f"{path}: names stand under whole numbers; {error}") from error
+    for c, name in table.items():
+        if not isinstance(name, str) or len(name) > LONGEST_NAME or not 0 <= c <= VOID:
+            raise RunError(
+                f"{path}: class {c} is called {str(name)[:50]!r}; expected ids of 0 to {VOID} and "
+                f"names of at most {LONGEST_NAME} characters"
+            )
+    return {c: safe_text(name) for c, name in table.items()}  # a terminal may show them
 
 
 def _becomes(found: Any, count: int, path: Path) -> dict[int, int]:
@@ -184,10 +194,13 @@ def _becomes(found: Any, count: int, path: Path) -> dict[int, int]:
 
 def _tensors(path: Path) -> dict[str, NDArray[Any]]:
     try:
+        check_file(path, MOST_TENSORS)
         tensors = load_file(path)
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"cannot read {path}: {error}") from error
     for name, values in tensors.items():
+        if values.dtype.kind != "f":
+            raise RunError(f"{path}: {name} holds {values.dtype}, expected floats; fit again")
         if not np.isfinite(values).all():
             raise RunError(f"{path}: {name} holds numbers that are not finite; fit again")
     return tensors

@@ -117,9 +117,9 @@ class Settings:
         ):
             raise RunError(f"classes must be 'auto' or {least} to 254, not {self.classes!r}")
         if self.tile not in (None, "auto") and not (
-            type(self.tile) is int and 16 <= self.tile <= MANY
+            type(self.tile) is int and 16 <= self.tile <= 2**16
         ):
-            raise RunError(f"tile must be 'auto' or a side in px of at least 16, not {self.tile!r}")
+            raise RunError(f"tile must be 'auto' or a side in px of 16 to 65536, not {self.tile!r}")
         try:  # config.json has lists
             if self.bands is not None:
                 object.__setattr__(self, "bands", check_bands(self.bands))
@@ -141,16 +141,16 @@ class Settings:
 
 MANY = 10**9
 WHOLE = {  # least and most
-    "side": (1, MANY),
-    "stride": (1, MANY),
+    "side": (1, 4096),
+    "stride": (1, 1024),
     "block": (-MANY, MANY),
     "concepts": (1, 254),  # a label map has no more labels
     "steps": (1, MANY),
-    "batch": (1, MANY),
+    "batch": (1, 2**20),
     "warmup": (0, MANY),
-    "sample": (1, MANY),
-    "crop_side": (1, MANY),
-    "restarts": (1, MANY),
+    "sample": (1, 2**20),
+    "crop_side": (1, 4096),
+    "restarts": (1, 10_000),
     "seed": (0, 2**32 - 1),
 }
 UNSET = ("side", "stride", "block", "merge")  # may be None

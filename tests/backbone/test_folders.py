@@ -86,12 +86,12 @@ def test_an_incomplete_cache_is_filled(hub, tmp_path, checkpoint):
     assert seconds <= 10
 
 
-def test_pickles_are_fetched_only_without_safetensors(hub, tmp_path):
+def test_pickles_are_never_fetched(hub, tmp_path):
     asked = hub(tmp_path)
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(BackboneError, match="on the hub, but without"):
         checkpoint_folder(NAME)
-    assert [any(p.endswith(".bin") for p in patterns) for _, patterns, _ in asked] == [False, True]
+    assert [any(p.endswith(".bin") for p in patterns) for _, patterns, _ in asked] == [False]
 
 
 def test_no_network_when_it_is_switched_off(hub, monkeypatch):

@@ -130,18 +130,12 @@ def test_cut_off_weights(folder):
     assert "\n" not in str(caught.value)
 
 
-def test_a_pickle_of_tensors_is_read(folder, checkpoint):
-    to_pickle(folder)
-    found = load_backbone(str(folder), precision="float32")(batch())
-    expected = load_backbone(str(checkpoint("vit")), precision="float32")(batch())
-    assert torch.equal(found.pixels, expected.pixels)
-
-
-def test_a_pickle_of_code_is_refused_and_not_run(folder):
+@pytest.mark.parametrize("more", [{}, {"harmful": Harmful()}])
+def test_a_pickle_is_refused_and_never_opened(folder, more):
     import builtins
 
-    to_pickle(folder, harmful=Harmful())
-    with pytest.raises(BackboneError, match="could run code; use a safetensors checkpoint"):
+    to_pickle(folder, **more)
+    with pytest.raises(BackboneError, match="could run code and is not opened"):
         load_backbone(str(folder))
     assert not hasattr(builtins, "acseg_was_run")
     pickle.loads(pickle.dumps(Harmful()))  # the trap itself works
@@ -152,6 +146,32 @@ def test_a_pickle_of_code_is_refused_and_not_run(folder):
 def test_safetensors_are_preferred_to_a_pickle(folder):
     torch.save({"harmful": Harmful()}, folder / "pytorch_model.bin")
     assert load_backbone(str(folder)).layers == 6
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("num_hidden_layers", 10**9),
+        ("hidden_size", -1),
+        ("image_size", [224, 10**8]),
+        ("patch_size", float("inf")),
+        ("vision_config", {"hidden_size": 10**7}),
+    ],
+)
+def test_a_model_of_absurd_size_is_refused_before_it_is_made(folder, key, value):
+    config = json.loads((folder / "config.json").read_text())
+    text = json.dumps(config | {key: value}).replace("Infinity", "1e999")
+    (folder / "config.json").write_text(text)
+    with pytest.raises(BackboneError, match=r"config\.json: .* expected 0 to"):
+        load_backbone(str(folder))
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0b", "~nobody-here/x", "x" * 9999, "https://host/x", "c:x", ".."]
+)
+def test_names_that_are_none_are_refused(name):
+    with pytest.raises(BackboneError):
+        load_backbone(name)
 
 
 def test_code_of_a_checkpoint_is_never_run(folder):

@@ -9,7 +9,7 @@ from acseg.errors import BackboneError
 WAIT_SECONDS = 5  # for the hub's first answer
 SMALL_FILES = ["config.json", "preprocessor_config.json"]
 SAFE_WEIGHTS = ["model*.safetensors", "model*.safetensors.index.json"]
-PICKLE_WEIGHTS = ["pytorch_model*.bin", "pytorch_model*.bin.index.json"]
+PICKLE_WEIGHTS = "pytorch_model*.bin"  # never opened, as opening a pickle can run code
 
 
 def checkpoint_folder(name: str) -> Path:
@@ -29,9 +29,11 @@ def checkpoint_folder(name: str) -> Path:
     """
     if name == "bundled":
         return bundled_folder()
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder = named_folder(name)
+    if folder is not None:
         if not has_checkpoint(folder):
+            if any(folder.glob(PICKLE_WEIGHTS)):
+                raise BackboneError(only_a_pickle(name))
             raise BackboneError(
                 f"the folder {name} holds no backbone: expected config.json and model.safetensors, "
                 "as save_pretrained of transformers or `hf download NAME --local-dir FOLDER` make"
@@ -43,6 +45,25 @@ def checkpoint_folder(name: str) -> Path:
     if name.startswith("timm/"):
         need_timm(name)
     return cached_folder(name) or fetched_folder(name)
+
+
+def named_folder(name: str) -> Path | None:
+    """Return the folder of this name, None where there is none or the name can be none."""
+    try:
+        folder = Path(name).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL, the home of nobody
+        return None
+
+
+def only_a_pickle(name: str) -> str:
+    """Put together the line about weights that are a pickle."""
+    return (
+        f"the weights of the backbone {name!r} are there only as a pickle (pytorch_model.bin), "
+        "which could run code and is not opened. If you trust it, write them as safetensors once: "
+        'python -c "from transformers import AutoModel as M; '
+        f"M.from_pretrained({name!r}).save_pretrained('FOLDER')\", and give FOLDER as the backbone"
+    )
 
 
 WHAT_ELSE = (
@@ -70,14 +91,13 @@ def bundled_folder() -> Path:
 
 def has_checkpoint(folder: Path) -> bool:
     """Tell whether a folder holds a configuration and weights."""
-    return (folder / "config.json").is_file() and any(
-        any(folder.glob(pattern)) for pattern in SAFE_WEIGHTS[:1] + PICKLE_WEIGHTS[:1]
-    )
+    return (folder / "config.json").is_file() and any(folder.glob(SAFE_WEIGHTS[0]))
 
 
 def looks_like_path(name: str) -> bool:
     """Tell whether a name that is no folder was meant as one rather than as a hub name."""
-    return name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1 or not name
+    strange = any(c in name for c in "\\:\0")  # a drive, an address, no name at all
+    return strange or name.startswith((".", "/", "~")) or name.count("/") > 1 or not name
 
 
 def need_timm(name: str) -> None:
@@ -109,7 +129,7 @@ def cached_folder(name: str) -> Path | None:
 
 
 def fetched_folder(name: str) -> Path:
-    """Download a hub name into the local cache; safetensors where there are any.
+    """Download a hub name into the local cache: small files and safetensors, nothing else.
 
     Raises
     ------
@@ -121,19 +141,16 @@ def fetched_folder(name: str) -> Path:
     if constants.HF_HUB_OFFLINE:
         raise BackboneError(cannot_fetch(name, "the network is switched off by HF_HUB_OFFLINE"))
     try:
-        for weights in (SAFE_WEIGHTS, PICKLE_WEIGHTS):
-            folder = Path(
-                snapshot_download(
-                    name, allow_patterns=SMALL_FILES + weights, etag_timeout=WAIT_SECONDS
-                )
+        folder = Path(
+            snapshot_download(
+                name, allow_patterns=SMALL_FILES + SAFE_WEIGHTS, etag_timeout=WAIT_SECONDS
             )
-            if has_checkpoint(folder):
-                return folder
+        )
     except Exception as error:  # the hub's client, its http library, the system
         raise BackboneError(cannot_fetch(name, why_not(error))) from error
-    raise BackboneError(
-        f"the backbone {name!r} is on the hub, but without model*.safetensors or pytorch_model*.bin"
-    )
+    if not has_checkpoint(folder):
+        raise BackboneError(f"on the hub, but without model*.safetensors: {only_a_pickle(name)}")
+    return folder
 
 
 def why_not(error: Exception) -> str:

@@ -35,16 +35,18 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Literal, TypeVar
 
 from acseg.errors import DataError
 from acseg.images.names import safe_text
 from acseg.images.write import atomic_file, write_atomic
+from acseg.strangers import check_file, parse_json, read_text
 
 Box = tuple[int, int, int, int]
 Kind = Literal["concepts", "classes"]
 FORMAT = 1
+LARGEST = 2**31  # px of a side
 
 _T = TypeVar("_T")
 
@@ -140,11 +142,12 @@ def iterate_records(path: str | Path) -> Iterator[Record]:
         Naming the line and the fault, if the file is missing or not as described above.
     """
     try:
+        check_file(Path(path), 2**40)
         with Path(path).open(encoding="utf-8", newline="\n") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield parse_record(line, f"{safe_text(path)} line {number}")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
 
 
@@ -210,8 +213,8 @@ def _record_to_json(record: Record) -> dict[str, Any]:
 
 def _read_text(path: str | Path) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(Path(path), most=2**30)
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
 
 
@@ -223,12 +226,14 @@ def _unreadable(path: str | Path, error: Exception) -> DataError:
 
 def _parse(where: str, text: str, convert: Callable[[Any], _T]) -> _T:
     try:
-        return convert(json.loads(text))
-    except json.JSONDecodeError as error:
+        data = parse_json(text)
+    except ValueError as error:
         raise DataError(f"{where}: not JSON ({error})") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    try:
+        return convert(data)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         fault = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise DataError(f"{where}: not as acseg writes it: {fault}") from error
+        raise DataError(f"{where}: not as acseg writes it: {fault[:300]}") from error
 
 
 def _record_from_json(data: Any) -> Record:
@@ -239,13 +244,13 @@ def _record_from_json(data: Any) -> Record:
     size = data.get("size")
     if size is None and status == "ok":
         raise ValueError("size is missing although the status is ok")
-    width_height = None if size is None else (int(size[0]), int(size[1]))
+    width_height = None if size is None else _size(size)
     return Record(
         path=_text(data["path"]),
         status=status,
         error=_text_or_none(data.get("error")),
         size=width_height,
-        labels=_text_or_none(data.get("labels")),
+        labels=_inside_or_none(data.get("labels")),
         source=_text_or_none(data.get("source")),
         kind=kind,
         segments=tuple(_segment_from_json(item) for item in data.get(kind, [])),
@@ -283,7 +288,25 @@ def _classes_from_json(data: Any) -> list[ClassRecord]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
-    return value
+    return safe_text(value)  # a file of a stranger may hold what no terminal should be shown
+
+
+def _inside_or_none(value: Any) -> str | None:
+    """Take the path of a file inside the folder, and none that leads out of it."""
+    path = _text_or_none(value)
+    if path is None:
+        return None
+    pure = PureWindowsPath(path)  # of the two kinds the one that knows both separators
+    if pure.drive or pure.root or ".." in pure.parts or not pure.parts:
+        raise ValueError(f"{path!r} is no path inside the folder")
+    return path
+
+
+def _size(value: Any) -> tuple[int, int]:
+    width, height = (int(number) for number in value)
+    if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
+        raise ValueError(f"size {value!r} is no width and height")
+    return width, height
 
 
 def _text_or_none(value: Any) -> str | None:
@@ -308,7 +331,9 @@ def _share_or_none(value: Any) -> float | None:
 
 def _box(value: Any) -> Box:
     left, top, width, height = (int(number) for number in value)
-    if min(left, top) < 0 or min(width, height) < 1:
+    if not (0 <= left <= LARGEST and 0 <= top <= LARGEST):
+        raise ValueError(f"box {value!r} is no left, top, width, height")
+    if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
         raise ValueError(f"box {value!r} is no left, top, width, height")
     return left, top, width, height
 
