@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from acseg.errors import BackboneError, DataError
+from acseg.lock import locked
 from acseg.pretraining.loop import write_backbone
 from acseg.pretraining.network import new_vit
 from acseg.pretraining.run import open_vit, pretrain_collection
@@ -140,3 +141,14 @@ def test_the_command_says_in_one_line_what_is_wrong_with_its_settings(
     said = capsys.readouterr().err
     assert said.startswith(f"acseg: {recipe}: no setting 'foo'")
     assert len(said.splitlines()) == 1
+
+
+def test_a_second_call_into_the_same_folder_is_refused(
+    pictures: Path, recipe: Path, tmp_path: Path
+) -> None:
+    with (
+        locked(tmp_path / "out" / "state" / "lock"),
+        pytest.raises(DataError, match="is being written by another acseg"),
+    ):
+        pretrain_collection([pictures], tmp_path / "out", settings=recipe, workers=1)
+    assert not (tmp_path / "out" / "config.json").exists()
