@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from acseg.errors import DataError
-from acseg.images.records import Record, write_records
+from acseg.images.records import ClassRecord, Record, write_classes, write_records
 from acseg.report.terminal import half_blocks, show_output
 from acseg.segmentation import Segmentation
 
@@ -84,6 +84,15 @@ def test_overlays_with_legend_on_a_terminal(out: Path) -> None:
     assert "sky 30%" in shown
     assert shown.index("class 0") < shown.index("sky")
     assert "38;2;" in shown
+
+
+def test_the_background_is_called_as_in_the_table_of_classes(out: Path) -> None:
+    background = ClassRecord(0, "background", (0, 0, 0), 0.7)
+    write_classes(out / "classes.json", [background, ClassRecord(4, None, (1, 1, 1), 0.3)])
+    console = terminal(width=60, height=30)
+    show_output(out, console, limit=1)
+    assert "background 70%" in text(console)
+    assert "sky 30%" in text(console)
 
 
 def test_the_picture_is_no_wider_than_asked(out: Path) -> None:

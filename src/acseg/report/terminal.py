@@ -1,5 +1,6 @@
 """Pictures in a terminal: every character is two pixels, an upper half block on its ground."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from rich.text import Text
 from acseg.errors import AcsegError
 from acseg.images.colours import colour
 from acseg.images.read import read_image
-from acseg.images.records import Record, Segment, read_records
+from acseg.images.records import Record, read_classes, read_records
 from acseg.images.write import label_name, overlay_name
 
 WIDTH = 80  # characters, at most
@@ -82,6 +83,8 @@ def show_output(
     every = [r for r in read_records(out / "segments.jsonl") if r.status == "ok"]
     places = label_name(record.path for record in every)
     records = [r for r in every if picture in r.path]
+    classes = read_classes(out / "classes.json") if (out / "classes.json").exists() else []
+    names = {item.id: item.name for item in classes}
     columns, lines = min(width, console.width), max(4, console.height - MARGIN)
     lost = 0
     for record in records[:: -(-len(records) // max(1, limit)) or 1]:
@@ -95,20 +98,17 @@ def show_output(
             except AcsegError as error:
                 lost += 1
                 console.print(Text(str(error)))
-        console.print(_legend(record))
+        console.print(_legend(record, names))
     return lost
 
 
-def _legend(record: Record) -> Text:
+def _legend(record: Record, names: Mapping[int, str | None]) -> Text:
     """Name what was found, the largest first, each with a swatch of its colour."""
     text = Text("  ")
     for segment in sorted(record.segments, key=lambda s: (-s.area, s.id)):
         text.append("■ ", Style(color=Color.from_rgb(*colour(segment.id))))
-        text.append(_words(segment, record.kind) + "   ")
+        kind = "class" if record.kind == "classes" else "concept"
+        name = segment.name or names.get(segment.id) or f"{kind} {segment.id}"
+        text.append(f"{name} {segment.area:.0%}   ")
     text.rstrip()
     return text
-
-
-def _words(segment: Segment, kind: str) -> str:
-    name = segment.name or f"{'class' if kind == 'classes' else 'concept'} {segment.id}"
-    return f"{name} {segment.area:.0%}"
