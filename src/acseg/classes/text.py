@@ -206,18 +206,24 @@ def load_text_image_model(name: str, *, device: str = "auto") -> TextImageModel:
     where = choose_device(device)
     folder = Path(name).is_dir()
     for local in (True,) if folder else (True, False):
-        settings: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
+        there: dict[str, Any] = {"local_files_only": local}
         try:
             with quiet_transformers(), _quiet_hub():
-                family = AutoConfig.from_pretrained(name, **settings).model_type
+                family = AutoConfig.from_pretrained(
+                    name, trust_remote_code=False, **there
+                ).model_type
                 if family not in NORMALISATION:
                     raise BackboneError(
                         f"{name!r} is no text-image model of the family "
                         f"{' or '.join(NORMALISATION)}, but {family!r}"
                     )
-                tokenizer = AutoTokenizer.from_pretrained(name, **settings)
+                tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **there)
                 model = AutoModel.from_pretrained(
-                    name, dtype=torch.float32, weights_only=True, **settings
+                    name,
+                    dtype=torch.float32,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    **there,
                 )
             tokens = model.config.text_config.vocab_size
             if 2 * len(tokenizer) < tokens:  # transformers makes an empty one of no file at all
