@@ -54,6 +54,11 @@ def test_clone_is_new_and_not_fitted(tiny_run: Path) -> None:
         check_is_fitted(other)
 
 
+def test_clone_keeps_tuples() -> None:
+    model = ACSeg(bands=(4, 3, 2), stretch=(2.0, 98.0), tile="auto")
+    assert clone(model).settings == model.settings
+
+
 def test_set_params_changes_and_returns_itself() -> None:
     model = ACSeg()
     assert model.set_params(concepts=3, device="cpu") is model
@@ -105,6 +110,9 @@ def test_another_backbone_is_loaded_after_set_params(
     assert model.set_params(steps=3).backbone is first
     assert model.set_params(block=1).backbone is not first
     assert model.backbone.block == 1
+    for change in ({"device": "cpu"}, {"precision": "float32"}, {"runtime": "torch"}):
+        second = model.backbone
+        assert model.set_params(**change).backbone is not second
     assert model.set_params(backbone=tiny_backbone).settings.backbone == str(tiny_backbone)
 
 

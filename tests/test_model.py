@@ -14,9 +14,9 @@ from acseg.classes.clusters import assign_clusters
 from acseg.classes.regions import find_regions
 from acseg.concepts.assignment import assign
 from acseg.concepts.confidence import concept_confidence
+from acseg.drawing import Conceptualized
 from acseg.errors import BackboneError, ImageError, RunError
 from acseg.images.batch import to_tensor
-from acseg.model import Conceptualized
 from acseg.run import read_run, write_run
 from acseg.settings import DESCRIPTORS, Settings
 

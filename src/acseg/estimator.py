@@ -93,6 +93,14 @@ class Estimator:
         """Fill in the settings that were left open, and keep which they were."""
         raise NotImplementedError
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the backbone, which is loaded again where the object is unpickled."""
+        return self.__dict__ | {"_backbone": None}
+
+    def __sklearn_clone__(self) -> Self:
+        """Make an unfitted model of the same parameters, for `sklearn.base.clone`."""
+        return type(self)(**self.get_params())
+
     def __sklearn_is_fitted__(self) -> bool:
         """Say whether there are classes to predict."""
         return getattr(self, "generator_", None) is not None and (

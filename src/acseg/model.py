@@ -7,42 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from acseg.backbone.backbone import Backbone
-from acseg.backbone.features import Features
-from acseg.backbone.load import load_backbone
-from acseg.classes.clusters import assign_clusters
-from acseg.classes.descriptors import describe_regions
-from acseg.classes.foreground import foreground_scores, split_foreground
-from acseg.classes.ids import class_ids
-from acseg.classes.regions import find_regions
-from acseg.concepts.assignment import assign, concept_scores
-from acseg.concepts.generator import AdaptiveConceptGenerator
-from acseg.concepts.merging import concept_affinity, merge_concepts, merge_scores
 from acseg.concepts.modularity import modularity_loss
-from acseg.drawing import Conceptualized, Draw, class_drawings, concept_drawings
+from acseg.drawing import Draw, class_drawings, concept_drawings
 from acseg.errors import DataError
-from acseg.estimator import Estimator, UnfittedError
 from acseg.images.batch import to_tensor
 from acseg.images.open import open_pictures
-from acseg.naming.named import Named
 from acseg.restore import check_centres, restore_generator
 from acseg.run import Run, read_config, read_run, write_run
 from acseg.segmentation import Segmentation
 from acseg.settings import Settings
+from acseg.steps import Steps
 
 BUNDLED = Path(__file__).parent / "bundled"
 OPEN = ("side", "stride", "merge")  # settings that the bundled backbone fills in
-PATCHES = 28  # on the short side, where `side` is not set
 
 Source = str | Path | bytes | Image.Image | np.ndarray
 
 
-class ACSeg(Named, Estimator):
+class ACSeg(Steps):
     """Find the classes of a collection of photographs without labels, and draw them.
 
     Nothing is loaded before it is needed. It is an estimator in the manner of scikit-learn:
@@ -78,8 +65,6 @@ class ACSeg(Named, Estimator):
     failed_ : list of (path, reason)
         What `fit` could not read.
     """
-
-    generator_: AdaptiveConceptGenerator
 
     def __init__(
         self,
@@ -252,118 +237,6 @@ class ACSeg(Named, Estimator):
         ids, sure = self.classify(self.describe(found, images), self.foreground(found))
         background = self.settings.background
         return class_drawings(found, ids, sure, background=background, names=self.names_)
-
-    def classify(self, descriptors: Tensor, foreground: Tensor | None) -> tuple[NDArray, NDArray]:
-        """Find the class of each region, and how sure it is.
-
-        Parameters
-        ----------
-        descriptors : (R, D)
-            Of `describe`.
-        foreground : (R,) bool, optional
-            Of `foreground`.
-
-        Returns
-        -------
-        ids, sure : (R,) integer, (R,) float
-            Classes as they are drawn: merged ones as one, dropped ones as void.
-        """
-        if self.centres_ is None:
-            raise UnfittedError("this model has no classes yet; `fit` on a collection finds them")
-        groups = self._drawn(np.arange(len(self.centres_)) + self.settings.background)
-        rows = descriptors.cpu().nan_to_num(0, 0, 0)  # of images whose features are not finite
-        clusters, sure = assign_clusters(rows, self.centres_, groups=groups)
-        ids = class_ids(clusters, None if foreground is None else foreground.cpu())
-        return self._drawn(ids), sure
-
-    @torch.inference_mode()
-    def conceptualize(self, images: Tensor) -> Conceptualized:
-        """Encode a batch (B, 3, h, w) in 0..1 and generate its concepts."""
-        return self.conceptualize_features(self.backbone(images))
-
-    @torch.inference_mode()
-    def conceptualize_features(self, features: Features) -> Conceptualized:
-        """Generate the concepts of a batch that was encoded.
-
-        An image whose features are not finite has scores that are NaN, and costs no other image
-        of the batch anything.
-        """
-        good = features.finite()  # (B,)
-        broken = not bool(good.all())
-        if broken:
-            features = features.filled()
-        where, products = features.pixels.device.type, self.backbone.precision
-        with torch.autocast(where, products, enabled=products != torch.float32):
-            concepts = self._generator()(features.pixels)  # (B, k, D)
-        scores = concept_scores(features.pixels, concepts)  # (B, N, k)
-        scores = self._merge(features.pixels, scores)
-        regions = find_regions(assign(scores).unflatten(1, features.grid))
-        if broken:
-            scores = scores.masked_fill(~good[:, None, None], torch.nan)
-        return Conceptualized(features, concepts, scores, regions)
-
-    def _merge(self, pixels: Tensor, scores: Tensor) -> Tensor:
-        """Make one of concepts that are alike, where the settings ask for it."""
-        threshold = self.settings.merge
-        if threshold is None or threshold >= 1:
-            return scores
-        sums, counts = concept_affinity(
-            pixels, assign(scores), scores.shape[2], products=self.backbone.precision
-        )
-        return merge_scores(scores, merge_concepts(sums, counts, threshold))
-
-    @torch.inference_mode()
-    def describe(self, found: Conceptualized, images: Tensor) -> Tensor:
-        """Describe the regions of a batch, (R, D) of length 1."""
-        patch = self.backbone.patch
-        return describe_regions(
-            found.regions,
-            kind=self.settings.descriptor,
-            pixels=found.features.pixels,
-            concepts=found.concepts,
-            images=images.to(found.concepts.device),
-            encode=self.backbone,
-            side=max(1, round(self.settings.crop_side / patch)) * patch,
-        )
-
-    def foreground(self, found: Conceptualized) -> Tensor | None:
-        """Say which regions of a batch are foreground, (R,) bool; None without background."""
-        if not self.settings.background:
-            return None
-        scores = foreground_scores(
-            found.features.attention.flatten(),
-            found.regions.ids.flatten(),
-            len(found.regions),
-            reduce=self.settings.foreground,
-        )
-        return split_foreground(scores, found.regions.image)
-
-    @property
-    def backbone(self) -> Backbone:
-        """The frozen backbone, loaded at first use."""
-        if self._backbone is None:
-            self._settle()
-            self._backbone = load_backbone(
-                self.settings.backbone,
-                block=self.settings.block,
-                stride=self.settings.stride,
-                device=self.device,
-                precision=self.precision,
-                runtime=self.runtime,
-            )
-        return self._backbone
-
-    @property
-    def side(self) -> int:
-        """Short side in px to which pictures are resized."""
-        patch = self.backbone.patch  # loads, and so settles the side of the bundled model
-        return PATCHES * patch if self.settings.side is None else self.settings.side
-
-    def _generator(self) -> AdaptiveConceptGenerator:
-        generator = getattr(self, "generator_", None)
-        if generator is None:
-            raise UnfittedError("this model has no generator yet; `fit` trains, `load` brings one")
-        return generator
 
     def _settle(self) -> None:
         if self.settings.backbone == "bundled":
