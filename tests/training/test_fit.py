@@ -244,6 +244,34 @@ def test_pictures_beyond_the_cache_are_described_all_the_same(
     assert "3 of 6 pictures fit the cache" in caplog.text
 
 
+def test_of_very_many_pictures_some_are_described_and_all_can_be_predicted(
+    tmp_path: Path,
+    photos: Photos,
+    tiny_settings: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(passes, "DESCRIBED", 4)
+    folder = photos(tmp_path / "photos", NAMES)
+    kill = KillOnce("describing regions", 3)
+    whole = fit_bytes(folder, tmp_path / "whole", tiny_settings, kill=None)
+    assert whole == fit_bytes(folder, tmp_path / "killed", tiny_settings, kill=kill)
+    assert dict(kill.seen)["describing regions"] == 4
+    assert dict(kill.seen)["reading pixels"] == 6
+    model = ACSeg.load(tmp_path / "whole")
+    assert all(found.labels.shape == (48, 40) for found in model.predict(folder))
+
+
+def fit_bytes(
+    folder: Path, run: Path, settings: dict[str, Any], *, kill: KillOnce | None
+) -> dict[str, bytes]:
+    """Fit, through a kill if there is one, and give the files of RUN."""
+    if kill is not None:
+        with pytest.raises(Killed):
+            fit_collection(ACSeg(**settings), [folder], run, progress=kill)
+    fit_collection(ACSeg(**settings), [folder], run, **({"progress": kill} if kill else {}))
+    return files_of(run)
+
+
 def test_of_very_many_regions_a_part_makes_the_classes(
     tmp_path: Path,
     photos: Photos,

@@ -51,7 +51,7 @@ def fit_clusters(descriptors: Any, classes: int, *, restarts: int = 10, seed: in
     """Cluster the descriptors of a collection.
 
     scikit-learn's k-means on rows of length 1, the best of several starts; mini-batch k-means for
-    more than `FULL_ROWS` rows. For streams, gather a `Reservoir` and give its rows. The same
+    more than `FULL_ROWS` rows. Of a very large collection, give a sample. The same
     descriptors and seed give the same clusters in the same order: by decreasing count, and by
     the coordinates of the centre where counts are equal.
 
