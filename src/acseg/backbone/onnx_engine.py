@@ -74,5 +74,6 @@ def export_blocks(
             dynamic_shapes=tuple(shapes),
             dynamo=True,
             external_data=sum(w.numel() for w in blocks.parameters()) > 4e8,  # 2 GB a file
+            optimize=False,  # ONNX Runtime does it when it opens the file
             verbose=False,
         )
