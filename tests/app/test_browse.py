@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ from PIL import Image
 
 from acseg.app.browse import PAGE, Folder, page_of
 from acseg.errors import DataError
-from acseg.images.records import read_records, write_records
+from acseg.images.records import write_records
 from acseg.images.write import read_labels
 
 
@@ -70,16 +71,13 @@ def test_what_is_inside_is_found_also_through_a_link(out: Path) -> None:
 
 
 def test_records_that_point_outside_show_nothing(out: Path) -> None:
-    import dataclasses
-
     photograph = out.parent / "private.png"
     Image.new("L", (40, 48)).save(photograph)
     shutil.copy(out / "overlays/a.jpg", out.parent / "private.jpg")
-    records = read_records(out / "segments.jsonl")
+    folder = Folder(out)
+    record = folder.records[0]
     for place in ("../private.png", "labels/../../private.png", str(photograph)):
-        hostile = [dataclasses.replace(records[0], labels=place, source=str(photograph))]
-        write_records(out / "segments.jsonl", hostile)
-        folder = Folder(out)
+        folder.records = [dataclasses.replace(record, labels=place, source=str(photograph))]
         assert folder.thumbnail(0) is None
         with pytest.raises(DataError, match="missing"):
             folder.show(0, 200)

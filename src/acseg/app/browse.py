@@ -10,8 +10,8 @@ from PIL import Image
 from acseg.errors import AcsegError, DataError
 from acseg.images.colours import VOID, palette
 from acseg.images.records import Record, read_classes, read_records
-from acseg.images.write import overlay_name, read_labels
-from acseg.report.thumbnails import photograph_thumbnail, shrink_labels
+from acseg.images.write import overlay_name, read_labels_small
+from acseg.report.thumbnails import photograph_thumbnail
 
 PAGE = 24  # pictures shown at once
 THUMBNAIL = 176  # their short side in px
@@ -140,7 +140,7 @@ class Folder:
         """Read the labels of a picture, sampled at (width, height)."""
         path = self.inside(self.records[place].labels)
         try:
-            return None if path is None else shrink_labels(read_labels(path), size)
+            return None if path is None else read_labels_small(path, size)
         except AcsegError:
             return None
 

@@ -118,6 +118,7 @@ def application(desk: Desk, *, hosts: set[str] | None) -> Guard:
     from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
     from acseg.app import page as pages
+    from acseg.app.parts import asset
 
     limits = desk.explorer.limits
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -161,7 +162,7 @@ def application(desk: Desk, *, hosts: set[str] | None) -> Guard:
         pwa=False,
         mcp_server=False,
         theme=pages.theme(),
-        css=pages.asset("app.css"),
+        css=asset("app.css"),
     )
     return Guard(app, limits=limits, hosts=hosts)
 
