@@ -23,7 +23,7 @@ with locked(Path(sys.argv[1])):
 
 
 def test_a_second_call_is_refused_and_after_the_first_the_next_is_not(tmp_path: Path) -> None:
-    path = tmp_path / "out" / "lock"
+    path = tmp_path / "out" / ".acseg" / "lock"
     with locked(path) as killed:
         assert not killed
         words = rf"out is being written by another acseg \(process {os.getpid()} on .*\); wait"

@@ -19,7 +19,7 @@ NONE_HERE = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold a lock file while the block runs.
+    """Hold the lock of a folder while the block runs.
 
     The lock is the operating system's (flock, or a byte's lock on Windows): a process that is
     killed leaves none behind. The file stays, empty after a good end, and names its process
@@ -28,7 +28,8 @@ def locked(path: Path) -> Iterator[bool]:
     Parameters
     ----------
     path : Path
-        The lock file; its folder is made where it is missing.
+        The lock file, in a sub-folder of the one that it guards, such as OUT/.acseg/lock; made
+        where it is missing.
 
     Yields
     ------
@@ -56,6 +57,7 @@ def locked(path: Path) -> Iterator[bool]:
 
 def _acquire(path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
+    guarded = path.parent.parent
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -63,14 +65,14 @@ def _acquire(path: Path) -> int:
         except BlockingIOError:
             os.close(handle)
             raise DataError(
-                f"{path.parent} is being written by another acseg{_holder(path)}; "
+                f"{guarded} is being written by another acseg{_holder(path)}; "
                 "wait for its end, or use another folder"
             ) from None
         except OSError as error:
             if error.errno not in NONE_HERE:
                 os.close(handle)
                 raise
-            log.warning("%s: no locks here; see to it that nothing else writes there", path.parent)
+            log.warning("%s: no locks here; see to it that nothing else writes there", guarded)
         if _is(handle, path):
             return handle
         os.close(handle)  # its holder ended and took the file away in between

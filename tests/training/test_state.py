@@ -34,7 +34,7 @@ def test_a_second_fit_into_the_same_folder_is_refused(
     run = tmp_path / "run"
     with (
         locked(run / "state" / state.LOCK),
-        pytest.raises(DataError, match=r"run.state is being written by another acseg"),
+        pytest.raises(DataError, match=r"run is being written by another acseg"),
     ):
         fit_collection(ACSeg(**tiny_settings), [folder], run)
     assert sorted(p.name for p in run.rglob("*")) == ["lock", "state"]
