@@ -107,6 +107,8 @@ class PngRows:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        if not path.is_file():  # a pipe would make a reader wait
+            raise ValueError("no regular file")
         with path.open("rb") as file:
             head = file.read(33)
         if len(head) < 33 or not head.startswith(SIGNATURE) or head[12:16] != b"IHDR":
@@ -151,6 +153,16 @@ class PngRows:
         out = np.empty((self.height, self.width), np.uint8)
         for top, band in self.bands():
             out[top : top + len(band)] = band
+        return out
+
+    def shrunk(self, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Read the label at the middle of each pixel of a map of `size` (width, height)."""
+        lines = ((np.arange(size[1]) + 0.5) * self.height / size[1]).astype(np.intp)
+        columns = ((np.arange(size[0]) + 0.5) * self.width / size[0]).astype(np.intp)
+        out = np.empty((size[1], size[0]), np.uint8)
+        for top, band in self.bands():
+            here = (lines >= top) & (lines < top + len(band))
+            out[here] = band[np.ix_(lines[here] - top, columns)]
         return out
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 from acseg.errors import DataError, ImageError
 from acseg.images.colours import VOID, palette
 from acseg.images.names import safe_text
+from acseg.images.png import PngRows
 from acseg.images.walk import Source
 
 PARTIAL = re.compile(r"\.[0-9a-f]{16}\.part")  # the temporary files of `atomic_file`
@@ -42,6 +43,8 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
         raise
 
 
+LARGE_LABELS = 50_000_000  # pixels; larger label maps are read row by row
+MOST_LABELS = 2**33
 LONGEST_NAME = 250  # bytes of a file's name; most disks take 255
 
 
@@ -198,6 +201,11 @@ def read_labels(path: str | Path) -> np.ndarray:
     """
     name = safe_text(path)
     try:
+        if not Path(path).is_file() and Path(path).exists():
+            raise ImageError(f"{name}: not a regular file")
+        rows = _large_labels(Path(path))
+        if rows is not None:
+            return rows.read()
         with Image.open(path) as picture:
             picture.load()
             if picture.mode not in ("P", "L", "1", "I", "I;16", "I;16B"):
@@ -212,3 +220,44 @@ def read_labels(path: str | Path) -> np.ndarray:
     except Exception as error:
         raise ImageError(f"{name}: not a label map that can be read ({error})") from error
     return values.astype(np.uint8 if values.dtype.itemsize == 1 else np.int32)
+
+
+def read_labels_small(path: str | Path, size: tuple[int, int]) -> np.ndarray:
+    """Read a label map at another size, the label at the middle of each pixel: (h, w) uint8.
+
+    Of a map of any size a few rows are held at once.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for `read_labels`; same errors.
+    size : (int, int)
+        Width and height wished for.
+    """
+    try:
+        rows = _large_labels(Path(path))
+        found = None if rows is None else rows.shrunk(size)
+    except (OSError, ValueError) as error:
+        raise ImageError(
+            f"{safe_text(path)}: not a label map that can be read ({error})"
+        ) from error
+    if found is not None:
+        return found
+    labels = read_labels(path).astype(np.uint8)
+    lines = ((np.arange(size[1]) + 0.5) * labels.shape[0] / size[1]).astype(np.intp)
+    columns = ((np.arange(size[0]) + 0.5) * labels.shape[1] / size[0]).astype(np.intp)
+    return labels[np.ix_(lines, columns)]
+
+
+def _large_labels(path: Path) -> PngRows | None:
+    """Open a label map of more pixels than Pillow takes; None for one that it takes."""
+    try:
+        rows = PngRows(path)
+    except (OSError, ValueError):
+        return None  # Pillow says what is wrong, or reads a PNG of another kind
+    pixels = rows.height * rows.width
+    if pixels > MOST_LABELS:
+        raise ImageError(
+            f"{safe_text(path)}: {rows.width} x {rows.height} pixels, more than {MOST_LABELS:,}"
+        )
+    return rows if pixels > LARGE_LABELS else None

@@ -21,9 +21,9 @@ import numpy as np
 from acseg.errors import AcsegError
 from acseg.images.colours import palette
 from acseg.images.records import Record, iterate_records
-from acseg.images.write import atomic_file, label_name, overlay_name, read_labels
+from acseg.images.write import atomic_file, label_name, overlay_name, read_labels_small
 from acseg.report.legend import RECORDS, legend, photograph_of, take_survey
-from acseg.report.thumbnails import encode_runs, jpeg, photograph_thumbnail, shrink_labels
+from acseg.report.thumbnails import encode_runs, jpeg, photograph_thumbnail
 
 _T = TypeVar("_T")
 
@@ -145,13 +145,15 @@ def _picture(
     record: Record, out: Path, labels: str, photograph: Path | None, side: int
 ) -> dict[str, Any]:
     """Gather what the page needs about one picture."""
-    indices = read_labels(out / labels).astype(np.uint8)
     drawn = overlay_name(f"overlays/{labels.removeprefix('labels/')}")
     has_overlay = (out / drawn).is_file()
     if photograph is None and has_overlay:
         thumbnail = photograph_thumbnail(out / drawn, side)
     elif photograph is None:
-        grey = np.full((*indices.shape, 3), 128, dtype=np.uint8)
+        width, height = record.size or (1, 1)
+        scale = max(1, min(width, height) // side)  # the size is all that is known of it
+        high, wide = (min(max(8, length // scale), 3 * side) for length in (height, width))
+        grey = np.full((high, wide, 3), 128, dtype=np.uint8)
         thumbnail = photograph_thumbnail(grey, side)
     else:
         thumbnail = photograph_thumbnail(photograph, side)
@@ -161,7 +163,7 @@ def _picture(
         "small": thumbnail.size,
         "photo": jpeg(thumbnail),
         "missing": photograph is None,
-        "labels": encode_runs(shrink_labels(indices, thumbnail.size)),
+        "labels": encode_runs(read_labels_small(out / labels, thumbnail.size)),
         "overlay": quote(drawn) if has_overlay else None,
         "found": [
             {"id": s.id, "area": round(s.area, 4), "confidence": s.confidence, "name": s.name}
