@@ -1,6 +1,7 @@
 """The command line: parses, calls the model, prints. Nothing heavy is imported before it runs."""
 
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -27,15 +28,27 @@ from acseg.cli import pretrain  # noqa: F401
 
 __all__ = ["app", "main"]
 
+ADDRESS = re.compile(r"auto|local|(ray://)?[\w.-]+:\d+")
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit 0 all done, 1 some inputs failed, 2 wrong usage."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
-        app(args=arguments, standalone_mode=True)
+        app(args=fill_ray(sys.argv[1:] if arguments is None else arguments), standalone_mode=True)
     except (AcsegError, OSError) as error:  # OSError: a full disk, a folder without permission
         typer.echo(f"acseg: {error}", err=True)
         sys.exit(2)
+
+
+def fill_ray(arguments: Sequence[str]) -> list[str]:
+    """Give ``--ray`` without an address the address "auto"."""
+    filled: list[str] = []
+    for place, argument in enumerate(arguments):
+        following = arguments[place + 1] if place + 1 < len(arguments) else ""
+        bare = argument == "--ray" and not ADDRESS.fullmatch(following)
+        filled.append("--ray=auto" if bare else argument)
+    return filled
 
 
 def _version(wanted: bool) -> None:

@@ -59,3 +59,12 @@ Overlays = Annotated[
     bool,
     typer.Option(help="Write overlays/ too; without, a tenth of the bytes."),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[ADDRESS]",
+        help="Spread the work over a Ray cluster: the one that runs here (or one of this machine "
+        "alone), or the one at ADDRESS. INPUT and OUT may then be addresses (s3://bucket/photos) "
+        "and INPUT tar files.",
+    ),
+]

@@ -14,12 +14,14 @@ from acseg.cli.options import (
     Overwrite,
     Precision,
     Preview,
+    Ray,
     Runtime,
     app,
 )
 from acseg.cli.reading import Bands, Stretch, Tile, read_as, reading_settings
 from acseg.cli.report import show_preview
 from acseg.cli.say import count, tell
+from acseg.cli.spread import pass_over
 
 
 @app.command(epilog="Example:  acseg predict run/ photos/ -o out/")
@@ -37,12 +39,12 @@ def predict(
     device: Device = "auto",
     precision: Precision = "auto",
     runtime: Runtime = "auto",
+    ray: Ray = None,
 ) -> None:
     """Find the classes of each picture; the same class id means the same thing in all.
 
     Killed or not, the same command again does only what is not done yet, and what changed.
     """
-    from acseg.collection import run_collection
     from acseg.errors import RunError
     from acseg.model import ACSeg
     from acseg.progress import progress_bar
@@ -52,10 +54,11 @@ def predict(
     if model.centres_ is None:
         raise RunError(f"{run} holds a generator but no classes; `acseg fit` finds them")
     with progress_bar() as bar:
-        outcome = run_collection(
+        outcome = pass_over(
             model,
             inputs,
             out,
+            ray=ray,
             kind="classes",
             title="Classes",
             overlays=overlays,

@@ -18,10 +18,12 @@ def tell(outcome: "Outcome", what: str, *, as_json: bool = False, **facts: float
     """Say what was done, or print it with `facts` as JSON; name what failed, and exit 1 for it."""
     if as_json:
         done = {"pictures": outcome.written, "reused": outcome.reused}
-        tell_json({**done, **facts, "report": str(outcome.report)}, outcome.failed)
+        report = None if outcome.report is None else str(outcome.report)
+        tell_json({**done, **facts, "report": report}, outcome.failed)
         return
     typer.echo(what + (f"; {outcome.reused} were done before" if outcome.reused else ""))
-    typer.echo(f"the report is {outcome.report}")
+    if outcome.report is not None:
+        typer.echo(f"the report is {outcome.report}")
     name_failed(outcome.failed)
 
 

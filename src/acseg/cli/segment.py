@@ -14,12 +14,14 @@ from acseg.cli.options import (
     Overwrite,
     Precision,
     Preview,
+    Ray,
     Runtime,
     app,
 )
 from acseg.cli.reading import Bands, Stretch, Tile, read_as, reading_settings
 from acseg.cli.report import show_preview
 from acseg.cli.say import count, tell
+from acseg.cli.spread import pass_over
 
 
 @app.command(epilog="Example:  acseg demo -o demo-out")
@@ -62,6 +64,7 @@ def segment(
     device: Device = "auto",
     precision: Precision = "auto",
     runtime: Runtime = "auto",
+    ray: Ray = None,
 ) -> None:
     """Find the concepts of each picture, for each on its own.
 
@@ -74,7 +77,7 @@ def segment(
         return
     if out is None:
         raise typer.BadParameter("Missing option '-o' / '--out'.")
-    more = {"overlays": overlays, "overwrite": overwrite}
+    more = {"overlays": overlays, "overwrite": overwrite, "ray": ray}
     _segment(inputs, out, model, where, "Concepts", how, preview=preview, as_json=as_json, **more)
 
 
@@ -90,14 +93,13 @@ def _segment(
     as_json: bool = False,
     **more: Any,
 ) -> None:
-    from acseg.collection import run_collection
     from acseg.model import ACSeg
     from acseg.progress import progress_bar
 
     model = ACSeg.load(run, **where)
     read_as(model, how)
     with progress_bar() as bar:
-        outcome = run_collection(model, inputs, out, title=title, progress=bar, **more)
+        outcome = pass_over(model, inputs, out, title=title, progress=bar, **more)
     show_preview(out, preview and not as_json)
     what = f"{count(outcome.written, 'picture')}, {outcome.concepts:.1f} concepts each"
     tell(outcome, what, as_json=as_json, concepts=round(outcome.concepts, 3))

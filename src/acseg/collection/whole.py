@@ -55,6 +55,7 @@ def run_collection(
     title: str = "What was found",
     overlays: bool = True,
     overwrite: bool = False,
+    by: Callable[..., Iterator[tuple[int, Entry]]] = work,
     progress: Progress = lambda task, done, of, note: None,
 ) -> Outcome:
     """Segment ("concepts") or classify ("classes") all pictures of INPUT into OUT.
@@ -79,6 +80,9 @@ def run_collection(
         Whether overlays are written; they are nine tenths of the bytes.
     overwrite : bool
         Start anew: delete what an earlier call wrote to OUT, and nothing else.
+    by : callable
+        What does the pictures: this machine (`acseg.collection.work.work`), or a cluster
+        (`acseg.cluster.ray_pass.RayWork`).
     progress : callable
         Told (task, done, of, note).
 
@@ -104,7 +108,7 @@ def run_collection(
             forget(out / ".acseg" / "manifest.jsonl", out)
             for name in ("segments.jsonl", "classes.json", "index.html"):
                 (out / name).unlink(missing_ok=True)
-        return _pass(model, sources, failures, out, kind, title, overlays, progress)
+        return _pass(model, sources, failures, out, kind, title, overlays, by, progress)
 
 
 def _pass(
@@ -115,6 +119,7 @@ def _pass(
     kind: Kind,
     title: str,
     overlays: bool,
+    by: Callable[..., Iterator[tuple[int, Entry]]],
     progress: Progress,
 ) -> Outcome:
     """Do what is to do, holding the lock of OUT."""
@@ -143,7 +148,7 @@ def _pass(
         worker = Worker(model, kind=kind, key=key, put=put, overlays=overlays)
         large = large_sources(model, sources)
         small = sorted(set(range(len(sources))) - set(large)) if large else None
-        for index, entry in work(worker, sources, place, only=small, known=manifest.known):
+        for index, entry in by(worker, sources, place, only=small, known=manifest.known):
             manifest.add(index, entry)
             done += 1
             progress(task, done, len(sources), "")

@@ -56,7 +56,7 @@ class Worker:
         self, model: "ACSeg", *, kind: Kind, key: str, put: Put, overlays: bool = True
     ) -> None:
         self.model, self.kind, self.key = model, kind, key
-        self._put, self._overlays = put, overlays
+        self._put, self.overlays = put, overlays
 
     def think(self, images: Tensor) -> list[Draw]:
         """Run the model on a batch (B, 3, h, w), and leave the drawing to other threads."""
@@ -72,7 +72,7 @@ class Worker:
             return Entry.failed(source.relative, str(error), kind=self.kind)
         labels = f"labels/{place.name}"
         files = {labels: encode_labels(result.labels, result.palette)}
-        if self._overlays:
+        if self.overlays:
             drawn = encode_overlay(result.overlay())
             files[f"overlays/{overlay_name(place.name)}"] = drawn
         try:

@@ -1,0 +1,126 @@
+"""The pass over a collection on a Ray cluster: chunks go out, entries come back."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from acseg.cluster.actor import Segmenter, Spec, make_spec, make_task, read_done
+from acseg.cluster.items import Item
+from acseg.collection.manifest import Entry
+from acseg.collection.work import Place, Worker
+from acseg.errors import DataError
+from acseg.images.stream import CHUNK, Size, stamp
+from acseg.images.walk import Source
+
+
+def start_ray(address: str) -> Any:
+    """Connect to a cluster, or start one on this machine; give the ray module.
+
+    Parameters
+    ----------
+    address : str
+        "auto": a cluster that runs here or that RAY_ADDRESS names, else one of this machine
+        alone. "local": of this machine alone. ``host:port`` or ``ray://host:port``.
+
+    Raises
+    ------
+    DataError
+        If Ray is not installed, or nothing answers at the address.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise DataError("--ray needs Ray: pip install 'acseg[ray]'") from None
+    if ray.is_initialized():
+        return ray
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
+    try:
+        if address == "auto":
+            try:
+                ray.init(address="auto", **quiet)
+            except ConnectionError:
+                ray.init(include_dashboard=False, **quiet)
+        elif address == "local":
+            ray.init(address="local", include_dashboard=False, **quiet)
+        else:
+            ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"no Ray cluster answers at {address}: {reason}") from error
+    return ray
+
+
+def run_tasks(spec: Spec, tasks: Sequence[dict[str, str]], address: str) -> Iterator[str]:
+    """Do chunks on all machines of a cluster, and give what each became as it is done.
+
+    A chunk whose machine is lost is done again on another; writing is idempotent, so it leaves
+    the same bytes.
+    """
+    ray = start_ray(address)
+    ray.data.DataContext.get_current().enable_progress_bars = False  # ours are enough
+    gpu = spec.device.startswith("cuda")
+    places = max(1, int(ray.cluster_resources().get("GPU" if gpu else "CPU", 1)))
+    resources: dict[str, Any] = {"num_gpus": 1} if gpu else {"num_cpus": 1}
+    rows = ray.data.from_items(list(tasks), override_num_blocks=len(tasks))
+    done = rows.map_batches(
+        Segmenter,
+        fn_constructor_args=(spec,),
+        batch_size=1,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(places, len(tasks))),
+        **resources,
+    )
+    for row in done.iter_rows():
+        yield str(row["done"])
+
+
+class RayWork:
+    """`acseg.collection.work.work`, done by a cluster that shares the folders of INPUT and OUT.
+
+    Parameters
+    ----------
+    out : str
+        Path of OUT, the same on all machines.
+    address : str
+        As for `start_ray`.
+    """
+
+    def __init__(self, out: str, address: str = "auto") -> None:
+        self._out = out
+        self._address = address
+
+    def __call__(
+        self,
+        worker: Worker,
+        sources: Sequence[Source],
+        place: Callable[[Source], Place],
+        *,
+        only: Sequence[int] | None = None,
+        known: Callable[[int], Size | None] = lambda index: None,
+    ) -> Iterator[tuple[int, Entry]]:
+        """Give the entry of each picture that was to do, as it is done."""
+        wanted = set(range(len(sources)) if only is None else only)
+        tasks = []
+        for first in range(0, len(sources), CHUNK):
+            chunk = range(first, min(first + CHUNK, len(sources)))
+            sizes = [known(index) for index in chunk]
+            here = [index for index in chunk if index in wanted]
+            if all(sizes[index - first] is not None for index in here):
+                continue
+            items = [
+                Item(sources[i].relative, str(sources[i].path.absolute()), stamp=stamp(sources[i]))
+                for i in chunk
+            ]
+            places = [place(sources[i]) for i in chunk]
+            tasks.append(
+                make_task(
+                    first,
+                    items,
+                    [(p.name, p.source) for p in places],
+                    known=sizes,
+                    only=[index - first for index in here],
+                )
+            )
+        if not tasks:
+            return
+        spec = make_spec(worker.model, worker.kind, worker.key, self._out, overlays=worker.overlays)
+        for text in run_tasks(spec, tasks, self._address):
+            yield from read_done(text)
