@@ -1,6 +1,5 @@
 """The steps of the pipeline on one batch: images, pixels, concepts, regions, classes."""
 
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
