@@ -219,7 +219,7 @@ def _report(
     write_report(
         out,
         title=title,
-        sources={s.relative: s.path for s in sources},
+        sources={s.relative: s.file for s in sources},
         progress=lambda done, of: progress("writing the report", done, of, ""),
     )
     return _length(out / "index.html")

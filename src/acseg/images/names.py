@@ -33,7 +33,7 @@ def _is_byte(character: str) -> bool:
     return "\udc80" <= character <= "\udcff"
 
 
-def distinct(relatives: Sequence[str], paths: Sequence[Path]) -> list[str]:
+def distinct(relatives: Sequence[str], paths: Sequence[str | Path]) -> list[str]:
     """Make relative names unique by putting parent folders in front where they meet.
 
     ``left/a.jpg`` and ``right/a.jpg``, both given as files, are called ``a.jpg`` at first and
@@ -43,18 +43,20 @@ def distinct(relatives: Sequence[str], paths: Sequence[Path]) -> list[str]:
     ----------
     relatives : sequence of str
         The names wished for; each the end of its path.
-    paths : sequence of Path
+    paths : sequence of str or Path
         The absolute paths of the same files.
     """
     names = list(relatives)
-    parts = [[safe_text(part) for part in path.parts[1:]] for path in paths]
     while True:
         counts = Counter(names)
         longer = False
         for i, name in enumerate(names):
+            if counts[name] < 2:
+                continue
             depth = len(PurePosixPath(name).parts)
-            if counts[name] > 1 and depth < len(parts[i]):
-                names[i] = "/".join(parts[i][-depth - 1 :])
+            parts = [safe_text(part) for part in Path(paths[i]).parts[1:]]
+            if depth < len(parts):
+                names[i] = "/".join(parts[-depth - 1 :])
                 longer = True
         if not longer:
             return _numbered(names)

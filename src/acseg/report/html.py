@@ -41,7 +41,7 @@ def write_report(
     out: str | Path,
     *,
     title: str = "What was found",
-    sources: Mapping[str, Path] | None = None,
+    sources: Mapping[str, str | Path] | None = None,
     page: int = PAGE,
     limit: int = LIMIT,
     side: int | None = None,
@@ -60,7 +60,7 @@ def write_report(
         The output folder of `segment` or `predict`.
     title : str, default "What was found"
         Heading of the report.
-    sources : mapping from relative name to Path, optional
+    sources : mapping from relative name to path, optional
         Where the photographs lie. Without it, where ``segments.jsonl`` says.
     page : int, default 500
         Pictures on a page; 50 to 500.

@@ -104,7 +104,7 @@ def _count(survey: Survey, record: Record) -> None:
             seen.sure += segment.confidence * pixels
 
 
-def photograph_of(record: Record, out: Path, sources: Mapping[str, Path]) -> Path | None:
+def photograph_of(record: Record, out: Path, sources: Mapping[str, str | Path]) -> Path | None:
     """Say where a photograph lies; None where it is no longer there."""
     if record.path in sources:
         return Path(sources[record.path])
@@ -112,7 +112,7 @@ def photograph_of(record: Record, out: Path, sources: Mapping[str, Path]) -> Pat
     return path if path is not None and path.is_file() else None
 
 
-def legend(survey: Survey, out: Path, sources: Mapping[str, Path]) -> list[dict[str, Any]]:
+def legend(survey: Survey, out: Path, sources: Mapping[str, str | Path]) -> list[dict[str, Any]]:
     """Describe each class; those that ``classes.json`` lacks are measured from the records."""
     classes = {item.id: item for item in survey.given}
     for number in sorted(set(survey.classes) - set(classes)):
@@ -140,7 +140,7 @@ def legend(survey: Survey, out: Path, sources: Mapping[str, Path]) -> list[dict[
 
 
 def _exemplars(
-    item: ClassRecord, survey: Survey, out: Path, sources: Mapping[str, Path]
+    item: ClassRecord, survey: Survey, out: Path, sources: Mapping[str, str | Path]
 ) -> list[dict[str, str]]:
     crops = []
     for exemplar in item.exemplars[:_EXEMPLARS]:
