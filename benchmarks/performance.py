@@ -3,17 +3,19 @@
     python benchmarks/performance.py                                # 15 minutes on 2 idle cores
     python benchmarks/performance.py --only loss generator          # some tables
     python benchmarks/performance.py --json runs/performance.json   # keeps the other tables there
+    python benchmarks/performance.py --json runs/performance.json --docs docs/performance.md
     python benchmarks/performance.py --quick                        # does it run? No times to use
 
 Forms that are compared are timed in turns within one run; a table shows the median over the rounds
 with the range of the middle half. The machine's matrix rates and bandwidth are measured first, for
 the floors. With --json, tables that were measured before stay in the file, so that a broken run
-goes on with --only.
+goes on with --only. --docs puts all of them between the two marks of a page.
 """
 
 import argparse
 import importlib
 import json
+import sys
 import tempfile
 import time
 from dataclasses import asdict
@@ -22,8 +24,9 @@ from typing import Any
 
 import torch
 from speed.machine import describe, measure_rates
-from speed.timing import How, markdown
+from speed.timing import How, Table, markdown
 
+MARK = "<!-- tables of benchmarks/performance.py -->"
 TABLES = {  # name on the command line: module that measures it
     "import": "speed.importing",
     "loss": "speed.loss",
@@ -42,6 +45,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="of torch (all cores)")
     parser.add_argument("--quick", action="store_true", help="small inputs: does it run?")
     parser.add_argument("--json", type=Path, help="write all numbers here, too")
+    parser.add_argument("--docs", type=Path, help="write all tables into this page")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -49,11 +53,8 @@ def main() -> None:
     if args.json and args.json.exists():
         found = json.loads(args.json.read_text(encoding="utf-8"))
     machine = describe("cpu")
-    print("\n".join(f"- {name}: {value}" for name, value in machine.items()), flush=True)
     rates = measure_rates("cpu", quick=args.quick)
-    print(f"- matrix products: float32 {rates['float32'] / 1e9:.0f} and bfloat16 "
-          f"{rates['bfloat16'] / 1e9:.0f} billion operations/s; "
-          f"memory: {rates['bandwidth'] / 1e9:.0f} GB/s\n", flush=True)  # fmt: skip
+    print(header(machine, rates), flush=True)
     for name in args.only:
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
@@ -66,6 +67,31 @@ def main() -> None:
         if args.json:
             args.json.parent.mkdir(parents=True, exist_ok=True)
             args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        if args.docs:
+            into_page(args.docs, found["tables"])
+
+
+def header(machine: dict[str, str], rates: dict[str, float]) -> str:
+    """Say on what was measured."""
+    lines = [f"- {name}: {value}" for name, value in machine.items()]
+    products = ", ".join(f"{name} {rates[name] / 1e9:.0f}" for name in ("float32", "bfloat16"))
+    lines.append(f"- billion operations/s of matrix products: {products}")
+    lines.append(f"- memory, GB/s read and written by a copy: {rates['bandwidth'] / 1e9:.0f}")
+    return "\n".join([*lines, ""])
+
+
+def into_page(page: Path, tables: dict[str, Any]) -> None:
+    """Replace what lies between the two marks of a page by the tables."""
+    parts = page.read_text(encoding="utf-8").split(MARK)
+    if len(parts) != 3:
+        sys.exit(f"{page} must hold the line {MARK} twice; the tables go between")
+    shown = []
+    for one in tables.values():
+        about = header(one["machine"], one["rates"])
+        if about not in shown:  # tables of one run share it
+            shown.append(about)
+        shown.append(markdown(Table(one["name"], one["title"], one["rows"], one["notes"])))
+    page.write_text(f"{MARK}\n\n".join([parts[0], "\n".join(shown) + "\n", ""]) + parts[2].lstrip())
 
 
 if __name__ == "__main__":

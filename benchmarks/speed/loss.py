@@ -133,7 +133,7 @@ def measure_size(how: How, batch: int, n: int, dim: int, k: int) -> list[Row]:
     """Measure every form at one N."""
     x, c = inputs(batch, n, dim, k, how.device)
     forms = {
-        name: lambda loss=loss: step(loss, x, c)  # type: ignore[misc]
+        name: lambda loss=loss: step(loss, x, c)
         for name, loss in losses(how.device).items()
         if n <= DENSE_UP_TO or not name.startswith("dense")
     }
@@ -172,8 +172,8 @@ def cached_degrees(how: How, dim: int, k: int) -> Table:
             return modularity_loss(x, c, precision=allowed)
 
         forms = {
-            "computed": lambda x=x, c=c: step(unknown, x, c),  # type: ignore[misc]
-            "known": lambda x=x, c=c: step(known, x, c),  # type: ignore[misc]
+            "computed": lambda x=x, c=c: step(unknown, x, c),
+            "known": lambda x=x, c=c: step(known, x, c),
         }
         times = time_pairs(forms, how.rounds if n < 4000 else max(2, how.rounds // 3))
         gain = times_faster(times["computed"], times["known"])
@@ -188,9 +188,10 @@ def main() -> None:
     parser.add_argument("form")
     parser.add_argument("numbers", type=int, nargs=4)
     args = parser.parse_args()
+    batch, n, dim, k = args.numbers
     loss = losses("cpu")[args.form]
-    step(loss, *inputs(1, 64, args.numbers[2], args.numbers[3], "cpu"))  # loads what loads late
-    x, c = inputs(*args.numbers, "cpu")
+    step(loss, *inputs(1, 64, dim, k, "cpu"))  # loads what loads late
+    x, c = inputs(batch, n, dim, k, "cpu")
     before = resident_mb()
     step(loss, x, c)
     print(resident_mb() - before)

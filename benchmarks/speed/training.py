@@ -30,7 +30,7 @@ def measure(how: How) -> list[Table]:
         allowed.append(torch.bfloat16)
     usable = store.present()
     steps = {
-        _name(dtype): lambda dtype=dtype: fit_generator(  # type: ignore[misc]
+        _name(dtype): lambda dtype=dtype: fit_generator(
             store.rows, usable, settings, precision=dtype
         )
         for dtype in allowed

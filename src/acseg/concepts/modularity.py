@@ -66,8 +66,8 @@ def modularity_loss(
         image's pixels is below 0.98; above that an image is nearly of one colour.
     degrees
         (B, N), what `pixel_degrees` gives for these pixels and the same `self_affinity`. Worth
-        passing where the same pixels come up in many steps and N is above about 4,000; below
-        that the degrees are a by-product of the affinities.
+        passing where the same pixels come up in many steps and N is above about 4,000 (2,000 with
+        bfloat16); below that the degrees are a by-product of the affinities.
     tile
         Largest side of the square tiles in pixels, 64 to 4096; changes time and memory, and the
         result only by rounding. Default: 400 on a CPU; on a GPU one Triton kernel does the work

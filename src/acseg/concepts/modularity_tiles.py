@@ -22,7 +22,8 @@ from math import ceil
 import torch
 from torch import Tensor
 
-AFFINITY_BYTES = 32 * 2**20  # affinities up to this size are kept instead of computed twice
+AFFINITY_BYTES = 32 * 2**20  # affinities up to this size are kept instead of computed twice,
+ROUNDED_BYTES = 8 * 2**20  # and up to this where bfloat16 makes them cheap
 
 Tile = tuple[slice, slice]
 
@@ -116,7 +117,8 @@ def add_mass(
     kept: dict[int, Tensor] = {}
     if degrees is None:
         degrees = torch.zeros_like(positive[:, 0])
-        keep = pair_bytes(positive) <= AFFINITY_BYTES
+        most = AFFINITY_BYTES if graph.offset is None else ROUNDED_BYTES
+        keep = pair_bytes(positive) <= most
         for t, at in enumerate(tiles):
             a = graph.affinity(at)
             add_sums(degrees, a, at)
