@@ -34,7 +34,9 @@ def plain_merge(affinity, labels, k, threshold):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 6), st.integers(1, 24), st.integers(0, 10_000), st.floats(-0.25, 1.125, width=32))
+@given(
+    st.integers(1, 6), st.integers(1, 24), st.integers(0, 10_000), st.floats(-0.25, 1.125, width=32)
+)
 def test_groups_are_those_of_a_plain_loop(k, n, seed, threshold):
     torch.manual_seed(seed)
     pixels = torch.randn(2, n, 4) + torch.randn(2, 1, 4)
