@@ -197,11 +197,9 @@ def open_windows(path: Path, *, reading: Reading = PLAIN, name: str | None = Non
             found.close()
             if pixels > MAX_PIXELS:
                 size = f"{found.width} x {found.height} pixels"
-                why = (
-                    "more than any number of tiles is given"
-                    if pixels > MOST_PIXELS
-                    else ("and turned by its orientation tag; save it upright")
-                )
+                why = f"more than the {MOST_PIXELS:,} that are read in tiles"
+                if pixels <= MOST_PIXELS:
+                    why = "and turned by its orientation tag; save it upright"
                 raise ImageError(f"{called}: {size}, {why}")
     except ImageError:
         raise

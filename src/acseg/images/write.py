@@ -8,7 +8,7 @@ import secrets
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -205,7 +205,8 @@ def read_labels(path: str | Path) -> np.ndarray:
             raise ImageError(f"{name}: not a regular file")
         rows = _large_labels(Path(path))
         if rows is not None:
-            return rows.read()
+            with suppress(ValueError):  # filtered in a way that Pillow knows
+                return rows.read()
         with Image.open(path) as picture:
             picture.load()
             if picture.mode not in ("P", "L", "1", "I", "I;16", "I;16B"):
@@ -234,15 +235,10 @@ def read_labels_small(path: str | Path, size: tuple[int, int]) -> np.ndarray:
     size : (int, int)
         Width and height wished for.
     """
-    try:
-        rows = _large_labels(Path(path))
-        found = None if rows is None else rows.shrunk(size)
-    except (OSError, ValueError) as error:
-        raise ImageError(
-            f"{safe_text(path)}: not a label map that can be read ({error})"
-        ) from error
-    if found is not None:
-        return found
+    rows = _large_labels(Path(path))
+    if rows is not None:
+        with suppress(ValueError, OSError):  # reading it as a whole says what is wrong
+            return rows.shrunk(size)
     labels = read_labels(path).astype(np.uint8)
     lines = ((np.arange(size[1]) + 0.5) * labels.shape[0] / size[1]).astype(np.intp)
     columns = ((np.arange(size[0]) + 0.5) * labels.shape[1] / size[0]).astype(np.intp)
