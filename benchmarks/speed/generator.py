@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from acseg.concepts.assignment import assign, concept_scores
-from acseg.concepts.generator import AdaptiveConceptGenerator
+from acseg.concepts.generator import AdaptiveConceptGenerator, default_heads
 from acseg.concepts.modularity import has_bfloat16
 from speed.timing import Form, How, Row, Table, spread, time_pairs, times_faster
 
 BATCH, PIXELS, DIM, CONCEPTS = 16, 784, 384, 5
+STEPS = 6  # of the generator
 TO_REACH = {"k-means": 100, "spectral": 30, "agglomerative": 30, "affinity propagation": 500}
 
 
@@ -33,7 +34,7 @@ def measure(how: How) -> list[Table]:
     for name, samples in times.items():
         row: Row = {"method": name, "ms an image": spread(samples)}
         dtype = name.split()[-1]
-        row["floor ms"] = 1e3 * how.matrix_floor(operations(n, DIM, CONCEPTS), dtype)
+        row["floor ms"] = 1e3 * how.floor(*cost(n, DIM, CONCEPTS, BATCH), dtype)
         rows.append(row | {"images/s": 1 / float(np.median(samples))})
     for name, form in theirs.items():
         rounds = 1 if how.quick else 3
@@ -91,8 +92,15 @@ def scenes(batch: int, n: int, dim: int, groups: int) -> Tensor:
     return centres.gather(1, member) + noise + torch.randn(batch, 1, dim, generator=generator)
 
 
-def operations(n: int, dim: int, k: int, steps: int = 6, heads: int = 6, width: int = 4) -> float:
-    """Count the operations of matrix products an image: attention on pixels, layers, assignment."""
-    looks = 2 * 2 * n * dim * heads * k
-    layers = 2 * k * dim * dim * (4 + 4 + 2 * width)
-    return steps * (looks + layers) + 2 * n * dim * k
+def cost(n: int, dim: int, k: int, batch: int) -> tuple[float, float]:
+    """Count an image's operations of matrix products, and the bytes of pixels and weights once."""
+    looks, layers = operations(n, dim, k)
+    weights = STEPS * 16 * dim * dim
+    return looks + layers + 2 * n * dim * k, 4 * (n * dim + weights / batch)
+
+
+def operations(n: int, dim: int, k: int) -> tuple[float, float]:
+    """Count an image's operations on its pixels, and those of the layers on its concepts."""
+    looks = 2 * 2 * n * dim * default_heads(dim) * k
+    layers = 2 * k * dim * dim * 16  # 4 of each attention, 8 of the feed-forward part
+    return STEPS * looks, STEPS * layers

@@ -48,6 +48,9 @@ def against_backbone(how: How, vit: Path, pictures: Path) -> Table:
             an_image = [s / len(files) for s in seconds]
             row: Row = {"runtime": f"{runtime}: {runtime_of(model)}", "what": name}
             row |= {"ms an image": spread(an_image), "images/s": 1 / median(an_image)}
+            if name == "backbone alone":
+                dtype = str(model.backbone.precision).removeprefix("torch.")
+                row["floor ms"] = 1e3 * how.floor(operations(files[0], model), 0, dtype)
             if name != "backbone alone":
                 share = median(a / b for a, b in zip(alone, seconds, strict=True))
                 row["of the backbone's rate"] = f"{100 * share:.0f} %"
@@ -76,6 +79,16 @@ def against_plain(how: How, vit: Path, pictures: Path) -> Table:
         rows.append(row | {"times faster": ratio, "runtime": runtime_of(model)})
     title = "segment, files to labels, against the forward pass of plain PyTorch, float32"
     return Table("plain", title, rows, ["To reach: 6 times faster."])
+
+
+def operations(file: Path, model: ACSeg) -> float:
+    """Count the operations of the ViT's matrix products for a photograph of this size."""
+    backbone = model.backbone
+    image = to_tensor(read_image(file), side=model.side, multiple=backbone.patch)
+    height, width = backbone.grid_of(image.shape[1], image.shape[2])
+    tokens, dim = height * width + 1, backbone.dim
+    block = 24 * tokens * dim * dim + 4 * tokens * tokens * dim
+    return backbone.layers * block + 2 * tokens * dim * 3 * backbone.patch**2
 
 
 def in_turns(forms: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:

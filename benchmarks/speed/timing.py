@@ -38,9 +38,13 @@ class How:
     rates: Mapping[str, float]
     folder: Path
 
-    def matrix_floor(self, operations: float, dtype: str) -> float:
-        """Give the seconds that so many operations take at the measured matrix rate."""
-        return operations / self.rates[dtype]
+    def floor(self, operations: float, moved: float, dtype: str) -> float:
+        """Give the seconds below which the hardware cannot be.
+
+        The longer of two: operations of matrix products in a type at the measured rate, and bytes
+        that have to be moved at the measured bandwidth.
+        """
+        return max(operations / self.rates[dtype], moved / self.rates["bandwidth"])
 
 
 @dataclass(frozen=True)

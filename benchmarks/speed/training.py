@@ -10,6 +10,7 @@ from acseg.concepts.modularity import has_bfloat16, modularity_loss
 from acseg.settings import Settings
 from acseg.training.loop import _draw, fit_generator
 from acseg.training.store import Store
+from speed.generator import operations
 from speed.timing import How, Row, Table, spread, time_pairs
 
 PICTURES, DIM = 512, 192  # of the bundled backbone
@@ -44,11 +45,20 @@ def measure(how: How) -> list[Table]:
             part: 1e3 * median(s)
             for part, s in time_parts(how, store, usable, settings, dtype).items()
         }
-        row: Row = {"products": name, "ms a step": spread(a_step), **parts}
+        row: Row = {"products": name, "ms a step": spread(a_step)}
+        row |= {"floor ms": 1e3 * how.floor(*cost(settings.batch, sample), name), **parts}
         rows.append(row | {f"minutes for {STEPS:,}": STEPS * median(a_step) / 60})
     title = f"Training, batch {settings.batch} of {sample} pixels, D = {DIM}, k = 5"
     note = f"To reach: {STEPS:,} steps in under 10 minutes on 2 cores. Reading overlaps the rest."
     return [Table("training", title, rows, [note])]
+
+
+def cost(batch: int, n: int) -> tuple[float, float]:
+    """Count a step's operations of matrix products, and the bytes of pixels and weights."""
+    looks, layers = operations(n, DIM, 5)
+    products = batch * (2 * looks + 3 * layers + n * n * DIM)  # frozen pixels take no gradient
+    weights = 4 * 6 * 16 * DIM * DIM
+    return products, 2 * batch * n * DIM + 8 * weights  # AdamW reads four numbers, writes three
 
 
 def time_parts(

@@ -87,6 +87,7 @@ def test_a_table_has_the_columns_of_all_its_rows() -> None:
     ]
 
 
-def test_floor_is_operations_over_the_measured_rate(tmp_path: Path) -> None:
-    how = How(True, 1, "cpu", {"float32": 1e9, "bfloat16": 4e9}, tmp_path)
-    assert how.matrix_floor(8e9, "bfloat16") == 2
+def test_floor_is_the_longer_of_operations_and_bytes(tmp_path: Path) -> None:
+    how = How(True, 1, "cpu", {"float32": 1e9, "bfloat16": 4e9, "bandwidth": 10e9}, tmp_path)
+    assert how.floor(8e9, 5e9, "bfloat16") == 2
+    assert how.floor(8e9, 30e9, "bfloat16") == 3
