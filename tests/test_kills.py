@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import safe_open
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 
@@ -129,8 +130,15 @@ def test_a_killed_pretraining(killer: Any, folder: Path, tmp_path: Path) -> None
     )
 
     def wanted(out: Path) -> dict[str, object]:
-        """All files, but for how fast each step was."""
+        """All files, but for how fast each step was.
+
+        Of those in state/ the content: safetensors puts their notes in no fixed order.
+        """
         files: dict[str, object] = dict(files_below(out))
+        for path in (out / "state").glob("*.safetensors"):
+            with safe_open(path, framework="numpy") as file:
+                arrays = {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
+                files[f"state/{path.name}"] = (file.metadata(), arrays)
         diary = (out / "pretraining.jsonl").read_text().splitlines()
         lines = [json.loads(line) for line in diary]
         for line in lines:
