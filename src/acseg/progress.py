@@ -1,5 +1,6 @@
 """Progress on the terminal: a bar with the time left, silent where nobody looks."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,5 +34,6 @@ def progress_bar() -> Iterator[Bar]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    silent = not console.is_terminal or os.environ.get("RANK", "0") != "0"  # one bar for all
+    with Progress(*columns, console=console, disable=silent) as progress:
         yield Bar(progress)

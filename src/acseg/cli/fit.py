@@ -75,14 +75,19 @@ def fit(
     precision: Precision = "auto",
     runtime: Runtime = "auto",
 ) -> None:
-    """Train the generator on your pictures and discover their classes."""
+    """Train the generator on your pictures and discover their classes.
+
+    On several GPUs or machines: torchrun --nproc-per-node 2 --no-python acseg fit ...
+    """
     from acseg.lock import locked
     from acseg.model import ACSeg
     from acseg.progress import progress_bar
     from acseg.training.fit import fit_collection
+    from acseg.training.group import is_first, own_device
     from acseg.training.state import LOCK, remove_run, unfinished
 
-    if (out / "config.json").exists() and not overwrite and not unfinished(out):
+    finished = (out / "config.json").exists() and not unfinished(out)
+    if finished and not overwrite and is_first():
         raise typer.BadParameter(f"{out} is a finished RUN already; --overwrite starts anew")
     model = ACSeg(
         backbone,
@@ -98,18 +103,20 @@ def fit(
         foreground=foreground,
         descriptor=descriptor,
         seed=seed,
-        device=device,
+        device=own_device(device),
         precision=precision,
         runtime=runtime,
         **reading_settings(bands, stretch, tile),
     )
     _ = model.backbone  # what cannot be loaded is said before anything is deleted
-    if overwrite and out.exists():
+    if overwrite and out.exists() and is_first():
         _only_a_run(out)
         with locked(out / "state" / LOCK):
             remove_run(out)
     with progress_bar() as bar:
-        fit_collection(model, inputs, out, progress=bar)
+        wrote = fit_collection(model, inputs, out, progress=bar)
+    if not wrote:  # one of several processes, and not the first
+        return
     if as_json:
         tell_json({"run": str(out), "classes": len(model.class_ids)}, model.failed_)
         return

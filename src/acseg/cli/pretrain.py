@@ -28,9 +28,13 @@ def pretrain(
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Pre-train a backbone without labels on your own pictures."""
+    """Pre-train a backbone without labels on your own pictures.
+
+    On several GPUs or machines: torchrun --nproc-per-node 2 --no-python acseg pretrain ...
+    """
     from acseg.pretraining.run import pretrain_collection
     from acseg.progress import progress_bar
+    from acseg.training.group import is_first
 
     with progress_bar() as bar:
         failed = pretrain_collection(
@@ -44,5 +48,7 @@ def pretrain(
             device=device,
             progress=bar,
         )
+    if not is_first():
+        return
     typer.echo(f"the backbone is {out}; use it with --backbone {out}")
     name_failed(failed)

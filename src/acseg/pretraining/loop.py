@@ -23,6 +23,7 @@ from acseg.pretraining.settings import PretrainSettings
 from acseg.pretraining.views import View, random_view
 from acseg.training.checkpoint import load_checkpoint, save_checkpoint
 from acseg.training.diary import read_diary, write_diary
+from acseg.training.group import ALONE, Group
 
 log = logging.getLogger("acseg")
 
@@ -41,6 +42,7 @@ def pretrain(
     device: str = "auto",
     save_every: int = 250,
     probe: Probe | None = None,
+    group: Group = ALONE,
     progress: Progress = lambda step, steps, losses: None,
 ) -> Path:
     """Train a ViT without labels and write it as a Hugging Face folder.
@@ -64,6 +66,8 @@ def pretrain(
         Steps between checkpoints.
     probe : callable, optional
         Scores the folder written so far; called at each checkpoint.
+    group : Group
+        The processes that train together; each works on a part of every batch.
     progress : callable
         Told (step, steps, losses).
 
@@ -129,15 +133,15 @@ def pretrain(
             )
             for _ in range(2)
         ]
-        for group in optimiser.param_groups:
-            group["lr"] = s.rate(step)
-        losses = _step(student, teacher, optimiser, views, settings, precision)
+        for tuned in optimiser.param_groups:
+            tuned["lr"] = s.rate(step)
+        losses = _step(student, teacher, optimiser, views, settings, precision, group)
         follow(teacher, student, min(s.momentum, (step + 1) / (step + 10)))
         seen = (step + 1 - first) * s.batch / (time.monotonic() - begun)
         losses = {name: round(value, 5) for name, value in losses.items()}
         diary.append({"step": step + 1, **losses, "photographs_per_second": round(seen, 1)})
         progress(step + 1, s.steps, losses)
-        if (step + 1) % save_every == 0 or step + 1 == s.steps:
+        if group.first and ((step + 1) % save_every == 0 or step + 1 == s.steps):
             write_backbone(teacher.vit, out)
             write_atomic(out / "pretraining.json", json.dumps(kept, indent=1) + "\n")
             write_diary(out / "pretraining.jsonl", diary)
@@ -156,18 +160,22 @@ def _step(
     views: list[View],
     settings: PretrainSettings,
     precision: torch.dtype,
+    group: Group,
 ) -> dict[str, float]:
     """Take one step of the student on a pair of views; give its losses."""
     mine, other = views
     shown = no_collage(mine)
     if settings.collage > 0:
         shown = make_collage(mine, share=settings.collage)
+    whole = len(mine.images)
+    part = group.part(whole)
+    share = (part.stop - part.start) / whole
     fast = precision == torch.bfloat16
     kind = mine.images.device.type
     with torch.autocast(kind, torch.bfloat16, enabled=fast):
-        cls, pixels = student(shown.images)
+        cls, pixels = student(shown.images[part])
     with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=fast):
-        other_cls, other_pixels = teacher(other.images)
+        other_cls, other_pixels = teacher(other.images[part])
     losses: dict[str, Tensor] = {}
     target = target_affinity(
         mine.regions,
@@ -177,31 +185,37 @@ def _step(
     )
     if settings.collage > 0:
         target = collage_target(target, shown.piece, shown.pieces)
-    losses["affinity"] = affinity_loss(pixels, target)
+    losses["affinity"] = share * affinity_loss(pixels, target[part])
     scale = int(torch.randint(mine.regions.shape[1], ()))
-    own = mine.regions[:, scale].masked_fill(shown.piece > 0, MAX_REGIONS - 1)
+    own = mine.regions[:, scale].masked_fill(shown.piece > 0, MAX_REGIONS - 1)[part]
+    theirs = other.regions[part, scale]
     queries, size = pool_regions(pixels.float(), own, MAX_REGIONS)
-    keys, other_size = pool_regions(other_pixels.float(), other.regions[:, scale], MAX_REGIONS)
+    keys, other_size = pool_regions(other_pixels.float(), theirs, MAX_REGIONS)
     seen = (size >= 2) & (other_size >= 2)
     seen[:, -1] = False  # the last id gathers what is left over
-    if seen.any():
+    found, first = group.gather(teacher.region_head(keys[seen]))
+    if len(found):
         losses["region"] = contrast(
             student.region_predictor(student.region_head(queries[seen])),
-            teacher.region_head(keys[seen]),
+            found,
             temperature=settings.temperature,
+            first=first,
         )
+    found, first = group.gather(teacher.picture_head(other_cls.float()))
     losses["picture"] = contrast(
         student.picture_predictor(student.picture_head(cls.float())),
-        teacher.picture_head(other_cls.float()),
+        found,
         temperature=settings.temperature,
+        first=first,
     )
     total = sum(getattr(settings, name) * loss for name, loss in losses.items())
     assert isinstance(total, Tensor)  # noqa: S101 - the affinity loss is always there
     optimiser.zero_grad(set_to_none=True)
     total.backward()
+    group.sum_gradients(student.parameters())
     torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
     optimiser.step()
-    return {name: float(loss.detach()) for name, loss in losses.items()}
+    return {name: group.sum(float(loss.detach())) for name, loss in losses.items()}
 
 
 @torch.no_grad()

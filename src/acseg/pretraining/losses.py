@@ -81,17 +81,25 @@ def pool_regions(pixels: Tensor, regions: Tensor, count: int) -> tuple[Tensor, T
     return member.transpose(1, 2) @ pixels / sizes.clamp(min=1)[..., None], sizes
 
 
-def contrast(queries: Tensor, keys: Tensor, *, temperature: float) -> Tensor:
+def contrast(queries: Tensor, keys: Tensor, *, temperature: float, first: int = 0) -> Tensor:
     """Cross-entropy of picking, among all keys, the one that belongs to each query (InfoNCE).
 
     Parameters
     ----------
-    queries, keys : (R, P)
-        Row i of one belongs to row i of the other.
+    queries : (R, P)
+    keys : (M, P)
+        Row first + i belongs to query i; M = R, or more where several processes train together.
     temperature : float
         Try 0.1 to 0.3.
+    first : int
+
+    Returns
+    -------
+    scalar
+        The sum over the queries over M: their mean, and with several processes their part of it.
     """
     queries = F.normalize(queries.float(), dim=-1)
     keys = F.normalize(keys.float(), dim=-1)
-    logits = queries @ keys.T / temperature  # (R, R)
-    return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+    logits = queries @ keys.T / temperature  # (R, M)
+    wanted = torch.arange(first, first + len(logits), device=logits.device)
+    return F.cross_entropy(logits, wanted, reduction="sum") / len(keys)

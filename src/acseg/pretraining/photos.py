@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from acseg.errors import ImageError
+from acseg.errors import DataError, ImageError
 from acseg.images.names import safe_text
 from acseg.images.read import read_image
 
@@ -132,6 +132,20 @@ def load_photos(
     return photos, failures
 
 
+def read_photos(cache: Path) -> Photos:
+    """Open what `load_photos` of another process has written.
+
+    Raises
+    ------
+    DataError
+        If it is not there, or broken.
+    """
+    found = _cached(cache, None)
+    if found is None:
+        raise DataError(f"{cache} cannot be read; all processes need the same folder")
+    return found[0]
+
+
 @contextmanager
 def _mapper(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
     """Give a map over so many processes, in order; the plain one where one is enough."""
@@ -142,14 +156,14 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
         yield partial(pool.map, chunksize=16)
 
 
-def _cached(cache: Path, key: str) -> tuple[Photos, list[tuple[str, str]]] | None:
+def _cached(cache: Path, key: str | None) -> tuple[Photos, list[tuple[str, str]]] | None:
     """Open the cache if it is whole and was made for the same photographs."""
     from safetensors import safe_open
 
     try:
         with safe_open(cache, framework="numpy") as handle:
             notes = handle.metadata() or {}
-        if notes.get("key") != key:
+        if key is not None and notes.get("key") != key:
             return None
         arrays = load_file(cache)
         failures = [(path, reason) for path, reason in json.loads(notes["failures"])]

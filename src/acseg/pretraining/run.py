@@ -8,14 +8,16 @@ from typing import Any
 from acseg.backbone.families import family_of
 from acseg.backbone.folders import checkpoint_folder
 from acseg.backbone.load import read_json, read_model
+from acseg.backbone.precision import choose_device
 from acseg.errors import BackboneError, DataError
 from acseg.images.walk import find_images
 from acseg.images.write import remove_partials
 from acseg.lock import locked
 from acseg.pretraining.loop import pretrain
-from acseg.pretraining.photos import load_photos
+from acseg.pretraining.photos import load_photos, read_photos
 from acseg.pretraining.probe import probe_folder, probe_pairs
 from acseg.pretraining.settings import PretrainSettings, read_settings
+from acseg.training.group import join_group, own_device
 
 Progress = Callable[[str, int, int, str], None]
 
@@ -73,6 +75,13 @@ def pretrain_collection(
     vit = None if start is None else open_vit(start)
     for folder in probes:
         probe_pairs(folder)  # what is wrong with one is said before the long work, not after
+    device = own_device(device)
+    group = join_group(choose_device(device))
+    if not group.first:
+        if group.tell():
+            photos = read_photos(out / "state" / "photos.safetensors")
+            pretrain(photos, out, chosen, start=vit, device=device, group=group)
+        return []
     sources, missing = find_images(inputs, exclude=[out])
     with locked(out / "state" / "lock"):
         remove_partials(out)
@@ -93,12 +102,14 @@ def pretrain_collection(
             note = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
             progress("pre-training", step, steps, note)
 
+        group.tell(True)
         pretrain(
             photos,
             out,
             chosen,
             start=vit,
             device=device,
+            group=group,
             probe=(lambda folder: _probe(folder, probes, device)) if probes else None,
             progress=show,
         )

@@ -23,6 +23,7 @@ from acseg.lock import locked
 from acseg.restore import restore_generator
 from acseg.run import read_run
 from acseg.training.diary import write_diary
+from acseg.training.group import Group, join_group
 from acseg.training.loop import fit_generator
 from acseg.training.passes import BATCH, FOREGROUND, NONE, Pass, Progress, cache_pixels, describe
 from acseg.training.state import LOCK, is_whole, of_settings, sweep, tidy, unfinished
@@ -43,10 +44,11 @@ def fit_collection(
     run: Path,
     *,
     progress: Progress = lambda task, done, of, note: None,
-) -> None:
+) -> bool:
     """Fit a model to a collection and write RUN; a killed call goes on where it was.
 
-    What a call needs to go on lies in RUN/state and goes away at the end.
+    What a call needs to go on lies in RUN/state and goes away at the end. Where `torchrun` started
+    several processes, the first does all but the training of the generator, which they share.
 
     Parameters
     ----------
@@ -59,6 +61,11 @@ def fit_collection(
     progress : callable
         Told (task, done, of, note).
 
+    Returns
+    -------
+    bool
+        Whether this process wrote RUN: the first did.
+
     Raises
     ------
     DataError
@@ -67,6 +74,10 @@ def fit_collection(
     RunError
         If RUN holds the state of a call with other settings.
     """
+    group = join_group(model.backbone.device)
+    if not group.first:
+        _train_along(model, run, group)
+        return False
     sources, failures = find_images(inputs)
     failed = {f.path: f.reason for f in failures}
     if not sources:
@@ -75,11 +86,13 @@ def fit_collection(
     with locked(run / "state" / LOCK):
         sweep(run)
         if again and is_whole(run):
+            group.tell(False)
             _take_over(model, run)
         else:
             sources = list(cut_sources(sources, model.settings.tile, model.side))
-            _fit(model, sources, run, failed, progress)
+            _fit(model, sources, run, failed, progress, group)
         tidy(run)
+    return True
 
 
 def _fit(
@@ -88,6 +101,7 @@ def _fit(
     run: Path,
     failed: dict[str, str],
     progress: Progress,
+    group: Group,
 ) -> None:
     """Do what is to do, holding the lock of RUN."""
     state = run / "state"
@@ -95,6 +109,7 @@ def _fit(
     pixels = cache_pixels(work)
     if len(pixels.present()) == 0:
         raise DataError(f"no picture to fit on. {_reasons(failed)}")
+    group.tell(True)
     model.generator_, diary = fit_generator(
         pixels.rows,
         pixels.present(),
@@ -102,6 +117,7 @@ def _fit(
         state=state,
         device=model.backbone.device,
         precision=model.backbone.precision,
+        group=group,
         progress=lambda step, steps, loss, used: progress(
             "training the generator", step, steps, f"loss {loss:.4f}, {used:.1f} concepts"
         ),
@@ -122,6 +138,22 @@ def _fit(
     table = {"criterion": "held-out confidence of the clusters", "curve": curve}
     write_atomic(run / "classes.json", json.dumps(table, indent=1) + "\n")
     model.save(run, notes=notes)
+
+
+def _train_along(model: "ACSeg", run: Path, group: Group) -> None:
+    """Take part in the training that the first process of several leads."""
+    if not group.tell():
+        return
+    pixels = Store.open(run / "state" / "pixels")
+    model.generator_, _ = fit_generator(
+        pixels.rows,
+        pixels.present(),
+        model.settings,
+        state=run / "state",
+        device=model.backbone.device,
+        precision=model.backbone.precision,
+        group=group,
+    )
 
 
 def _take_over(model: "ACSeg", run: Path) -> None:

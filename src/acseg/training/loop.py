@@ -16,6 +16,7 @@ from acseg.errors import DataError
 from acseg.settings import Settings
 from acseg.training.checkpoint import load_checkpoint, save_checkpoint
 from acseg.training.diary import read_diary, write_diary
+from acseg.training.group import ALONE, Group
 
 Progress = Callable[[int, int, float, float], None]
 Objective = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -45,6 +46,7 @@ def fit_generator(
     device: torch.device | str = "cpu",
     precision: torch.dtype = torch.float32,
     objective: Objective | None = None,
+    group: Group = ALONE,
     progress: Progress = lambda step, steps, loss, used: None,
 ) -> tuple[AdaptiveConceptGenerator, list[dict[str, float]]]:
     """Train the generator on the modularity of cached pixels.
@@ -68,6 +70,8 @@ def fit_generator(
         hardware; weights, optimiser and sums stay float32.
     objective : callable, optional
         Another loss than the modularity, (pixels, concepts) to a scalar; for experiments.
+    group : Group
+        The processes that train together; each works on a part of every batch.
     progress : callable
         Told (step, steps, loss, mean number of concepts that own a pixel).
 
@@ -102,10 +106,12 @@ def fit_generator(
     first = 0 if checkpoint is None else load_checkpoint(checkpoint, networks, optimiser, kept)
     diary = [] if state is None else read_diary(state / "training.jsonl", first)
     batches = _prefetch(features, usable, settings, range(first, settings.steps))
+    part = group.part(min(settings.batch, len(usable)))
+    share = (part.stop - part.start) / min(settings.batch, len(usable))
     for step, drawn in enumerate(batches, first):
-        pixels = drawn.to(device)  # (b, n, D)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, settings)
+        pixels = drawn[part].to(device)  # (b, n, D)
+        for tuned in optimiser.param_groups:
+            tuned["lr"] = learning_rate(step, settings)
         with torch.autocast(device.type, torch.bfloat16, enabled=rounded):
             concepts = generator(pixels)  # (b, k, D)
         if objective is not None:
@@ -118,15 +124,16 @@ def fit_generator(
                 precision="bfloat16" if rounded else "float32",
             )
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        (share * loss).backward()
+        group.sum_gradients(generator.parameters())
         torch.nn.utils.clip_grad_norm_(generator.parameters(), 1.0)
         optimiser.step()
-        value = float(loss.detach())
-        used = mean_used(pixels, concepts.detach())
+        value = group.sum(share * float(loss.detach()))
+        used = group.sum(share * mean_used(pixels, concepts.detach()))
         diary.append({"step": step + 1, "loss": round(value, 6), "concepts": round(used, 3)})
         progress(step + 1, settings.steps, value, used)
         done = step + 1 == settings.steps
-        if checkpoint is not None and ((step + 1) % CHECKPOINT_STEPS == 0 or done):
+        if checkpoint is not None and group.first and ((step + 1) % CHECKPOINT_STEPS == 0 or done):
             assert state is not None  # noqa: S101 - a checkpoint has a folder
             write_diary(state / "training.jsonl", diary)
             save_checkpoint(checkpoint, step + 1, networks, optimiser, kept)
