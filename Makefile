@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test browser clean
+.PHONY: demo test browser audit docs clean
 
 demo: .venv/.demo
 	$(BIN)/acseg demo -o demo-out
@@ -35,5 +35,14 @@ browser:
 	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
 	  || echo "no chromium: the tests of the report in a browser will skip"
 
+# Known faults of the installed packages; needs a network.
+audit: $(STAMP)
+	$(BIN)/pip-audit --skip-editable || { echo "pip-audit found faults or no network"; exit 1; }
+
+# The documentation as a site, in site/.
+docs: $(STAMP)
+	$(BIN)/python docs/commands.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf .venv demo-out build dist
+	rm -rf .venv demo-out build dist site

@@ -1,5 +1,8 @@
 """What several tests share."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,13 @@ from PIL import Image
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 COLOURS = ((200, 30, 30), (30, 180, 40), (30, 60, 210), (230, 210, 40), (120, 120, 120))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what runtimes cache out of the user's own cache; subprocesses inherit it."""
+    folder = tempfile.mkdtemp(prefix="acseg-tests-")
+    os.environ["XDG_CACHE_HOME"] = folder
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The pass over a collection on a Ray cluster: chunks go out, entries come back."""
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -42,11 +43,18 @@ def start_ray(address: str) -> Any:
         elif address == "local":
             ray.init(address="local", include_dashboard=False, **quiet)
         else:
+            _knock(address)
             ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"no Ray cluster answers at {address}: {reason}") from error
     return ray
+
+
+def _knock(address: str) -> None:
+    """Fail at once where nothing listens; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def run_tasks(spec: Spec, tasks: Sequence[dict[str, str]], address: str) -> Iterator[str]:
