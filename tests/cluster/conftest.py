@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from acseg.cluster import ray_pass, remote
-from acseg.cluster.actor import Segmenter, Spec
+from acseg.cluster import fit_pass, ray_pass, remote
 from acseg.images import stream
 
 SIZES = ((48, 40), (40, 48), (32, 64))
@@ -29,7 +29,7 @@ def pictures(tmp_path: Path, photograph: Callable[..., np.ndarray]) -> Path:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of four pictures, so that there are several."""
-    for module in (stream, ray_pass, remote):
+    for module in (stream, ray_pass, remote, fit_pass):
         monkeypatch.setattr(module, "CHUNK", 4)
 
 
@@ -38,12 +38,14 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Run the tasks in this process, one after the other; list the places they began at."""
     ran: list[str] = []
 
-    def run(spec: Spec, tasks: Sequence[dict[str, str]], address: str) -> Iterator[str]:
-        machine = Segmenter(spec)
+    def run(
+        machine: type, spec: Any, tasks: Sequence[dict[str, str]], address: str
+    ) -> Iterator[Any]:
+        made = machine(spec)
         for task in tasks:
             ran.append(task["task"])
-            yield from machine({"task": [task["task"]]})["done"]
+            yield from made({"task": [task["task"]]})["done"]
 
-    monkeypatch.setattr(ray_pass, "run_tasks", run)
-    monkeypatch.setattr(remote, "run_tasks", run)
+    for module in (ray_pass, remote, fit_pass):
+        monkeypatch.setattr(module, "run_tasks", run)
     return ran

@@ -1,11 +1,11 @@
 """acseg fit."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from acseg.cli.options import Device, Inputs, Json, Precision, Runtime, app
+from acseg.cli.options import Device, Inputs, Json, Precision, Ray, Runtime, app
 from acseg.cli.reading import Bands, Stretch, Tile, reading_settings
 from acseg.cli.say import name_failed, tell_json
 
@@ -74,6 +74,7 @@ def fit(
     device: Device = "auto",
     precision: Precision = "auto",
     runtime: Runtime = "auto",
+    ray: Ray = None,
 ) -> None:
     """Train the generator on your pictures and discover their classes.
 
@@ -113,8 +114,15 @@ def fit(
         _only_a_run(out)
         with locked(out / "state" / LOCK):
             remove_run(out)
+    more: dict[str, Any] = {}
+    if ray is not None:
+        from acseg.cluster.fit_pass import RayEncode
+        from acseg.cluster.ray_pass import start_ray
+
+        start_ray(ray)  # what is missing is said before the long work
+        more["by"] = RayEncode(ray)
     with progress_bar() as bar:
-        wrote = fit_collection(model, inputs, out, progress=bar)
+        wrote = fit_collection(model, inputs, out, progress=bar, **more)
     if not wrote:  # one of several processes, and not the first
         return
     if as_json:

@@ -6,61 +6,27 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from acseg.cluster.items import Item, to_row
+from acseg.cluster.packed import Packed, unpack
 from acseg.cluster.store import Store
 from acseg.collection.manifest import Entry
 from acseg.images.records import Kind
 from acseg.images.walk import Source
-
-if TYPE_CHECKING:
-    from acseg.model import ACSeg
 
 FETCHERS = 8  # pictures of a store fetched at once
 
 
 @dataclass(frozen=True)
 class Spec:
-    """All that a machine needs to make the driver's model anew, and where to write.
+    """What a machine needs to know to write what the driver's machine would write."""
 
-    The backbone itself does not travel: "bundled" is in the package, and another must be found
-    under its name or folder on every machine.
-    """
-
-    run: dict[str, bytes]
-    settings: dict[str, Any]
+    model: Packed
     kind: Kind
     key: str
     out: str
     overlays: bool
-    device: str
-    precision: str
-    runtime: str
-    threads: int
-
-
-def make_spec(model: "ACSeg", kind: Kind, key: str, out: str, *, overlays: bool) -> Spec:
-    """Pack a model for the other machines."""
-    import torch
-
-    from acseg.settings import settings_to_json
-
-    with tempfile.TemporaryDirectory() as folder:
-        model.save(folder)
-        run = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
-    return Spec(
-        run=run,
-        settings=settings_to_json(model.settings),
-        kind=kind,
-        key=key,
-        out=out,
-        overlays=overlays,
-        device=model.device,
-        precision=model.precision,
-        runtime=model.runtime,
-        threads=torch.get_num_threads(),
-    )
 
 
 class Segmenter:
@@ -72,20 +38,9 @@ class Segmenter:
     """
 
     def __init__(self, spec: Spec) -> None:
-        import torch
-
         from acseg.collection.work import Worker
-        from acseg.model import ACSeg
-        from acseg.settings import settings_from_json
 
-        torch.set_num_threads(spec.threads)  # sums round otherwise with another number of them
-        with tempfile.TemporaryDirectory() as folder:
-            for name, data in spec.run.items():
-                Path(folder, name).write_bytes(data)
-            model = ACSeg.load(
-                folder, device=spec.device, precision=spec.precision, runtime=spec.runtime
-            )
-        model.settings = settings_from_json(spec.settings, "the driver")
+        model = unpack(spec.model)
         self._store = Store(spec.out)
         self._worker = Worker(
             model, kind=spec.kind, key=spec.key, put=self._store.put, overlays=spec.overlays
@@ -101,9 +56,9 @@ class Segmenter:
         Parameters
         ----------
         task : dict
-            "first", "items" (rows of `Item`), "places", "known" (sizes of pictures that are done,
-            or null), "only" (places in the chunk that are to do, or null), and "part", the name
-            under which the entries are kept in the store, or null.
+            "indices" (places in the collection), "items" (rows of `Item`), "places", "known"
+            (sizes of pictures that are done, or null), and "part", the name under which the
+            entries are kept in the store, or null.
         """
         from acseg.collection.work import Place, work
 
@@ -117,14 +72,13 @@ class Segmenter:
                 self._worker,
                 sources,
                 lambda source: belongs[source.relative],
-                only=task["only"],
                 known=lambda index: known[index],
             ):
                 if index in lost:
                     entry = Entry.failed(entry.path, lost[index], kind=self._worker.kind)
                 entries[index] = replace(entry, stamp=items[index].stamp) if entry.ok else entry
-        rows = [[index, asdict(entries[index])] for index in sorted(entries)]
-        done = {"first": task["first"], "entries": rows}
+        indices = task["indices"]
+        done = {"entries": [[indices[i], asdict(entries[i])] for i in sorted(entries)]}
         if task["part"] is not None:
             self._store.put(task["part"], json.dumps({**done, "digest": task["digest"]}).encode())
         return done
@@ -149,22 +103,20 @@ class Segmenter:
 
 
 def make_task(
-    first: int,
+    indices: Sequence[int],
     items: Sequence[Item],
     places: Sequence[tuple[str, str]],
     *,
     known: Sequence[tuple[int, int] | None] | None = None,
-    only: Sequence[int] | None = None,
     part: str | None = None,
     digest: str = "",
 ) -> dict[str, str]:
     """Make the row of a chunk; see `Segmenter.chunk`."""
     task = {
-        "first": first,
+        "indices": list(indices),
         "items": [to_row(item) for item in items],
         "places": [list(place) for place in places],
         "known": list(known) if known is not None else [None] * len(items),
-        "only": None if only is None else list(only),
         "part": part,
         "digest": digest,
     }
@@ -176,4 +128,4 @@ def read_done(text: str) -> Iterator[tuple[int, Entry]]:
     done = json.loads(text)
     for index, facts in done["entries"]:
         size = int(facts["size"][0]), int(facts["size"][1])
-        yield done["first"] + index, Entry(**{**facts, "size": size})
+        yield index, Entry(**{**facts, "size": size})

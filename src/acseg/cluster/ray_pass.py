@@ -4,8 +4,9 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from acseg.cluster.actor import Segmenter, Spec, make_spec, make_task, read_done
+from acseg.cluster.actor import Segmenter, Spec, make_task, read_done
 from acseg.cluster.items import Item
+from acseg.cluster.packed import pack
 from acseg.collection.manifest import Entry
 from acseg.collection.work import Place, Worker
 from acseg.errors import DataError
@@ -57,27 +58,40 @@ def _knock(address: str) -> None:
     socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def run_tasks(spec: Spec, tasks: Sequence[dict[str, str]], address: str) -> Iterator[str]:
+def run_tasks(
+    machine: type, spec: Any, tasks: Sequence[dict[str, str]], address: str
+) -> Iterator[Any]:
     """Do chunks on all machines of a cluster, and give what each became as it is done.
+
+    Parameters
+    ----------
+    machine : type
+        Made once at each place with `spec`; called with a batch of rows {"task": text}, it gives
+        {"done": list}.
+    spec : Spec or Packed
+    tasks : sequence of dict
+        One a chunk.
+    address : str
+        As for `start_ray`.
 
     A chunk whose machine is lost is done again on another; writing is idempotent, so it leaves
     the same bytes.
     """
     ray = start_ray(address)
     ray.data.DataContext.get_current().enable_progress_bars = False  # ours are enough
-    gpu = spec.device.startswith("cuda")
+    gpu = getattr(spec, "model", spec).device.startswith("cuda")
     places = max(1, int(ray.cluster_resources().get("GPU" if gpu else "CPU", 1)))
     resources: dict[str, Any] = {"num_gpus": 1} if gpu else {"num_cpus": 1}
     rows = ray.data.from_items(list(tasks), override_num_blocks=len(tasks))
     done = rows.map_batches(
-        Segmenter,
+        machine,
         fn_constructor_args=(spec,),
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(places, len(tasks))),
         **resources,
     )
     for row in done.iter_rows():
-        yield str(row["done"])
+        yield row["done"]
 
 
 class RayWork:
@@ -105,30 +119,19 @@ class RayWork:
         known: Callable[[int], Size | None] = lambda index: None,
     ) -> Iterator[tuple[int, Entry]]:
         """Give the entry of each picture that was to do, as it is done."""
-        wanted = set(range(len(sources)) if only is None else only)
+        taking_part = range(len(sources)) if only is None else only
         tasks = []
-        for first in range(0, len(sources), CHUNK):
-            chunk = range(first, min(first + CHUNK, len(sources)))
+        for first in range(0, len(taking_part), CHUNK):
+            chunk = taking_part[first : first + CHUNK]
             sizes = [known(index) for index in chunk]
-            here = [index for index in chunk if index in wanted]
-            if all(sizes[index - first] is not None for index in here):
+            if None not in sizes:
                 continue
-            items = [
-                Item(sources[i].relative, str(sources[i].path.absolute()), stamp=stamp(sources[i]))
-                for i in chunk
-            ]
-            places = [place(sources[i]) for i in chunk]
-            tasks.append(
-                make_task(
-                    first,
-                    items,
-                    [(p.name, p.source) for p in places],
-                    known=sizes,
-                    only=[index - first for index in here],
-                )
-            )
+            here = [sources[index] for index in chunk]
+            places = [place(source) for source in here]
+            items = [Item(s.relative, str(s.path.absolute()), stamp=stamp(s)) for s in here]
+            tasks.append(make_task(chunk, items, [(p.name, p.source) for p in places], known=sizes))
         if not tasks:
             return
-        spec = make_spec(worker.model, worker.kind, worker.key, self._out, overlays=worker.overlays)
-        for text in run_tasks(spec, tasks, self._address):
+        spec = Spec(pack(worker.model), worker.kind, worker.key, self._out, worker.overlays)
+        for text in run_tasks(Segmenter, spec, tasks, self._address):
             yield from read_done(text)

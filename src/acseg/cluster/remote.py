@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from acseg.cluster.actor import make_spec, make_task, read_done
+from acseg.cluster.actor import Segmenter, Spec, make_task, read_done
 from acseg.cluster.items import Item, find_items, to_row
+from acseg.cluster.packed import pack
 from acseg.cluster.ray_pass import run_tasks
 from acseg.cluster.store import Store
 from acseg.collection import Outcome
@@ -79,11 +80,13 @@ def run_remote(
         if _is_done(store, part, digest):
             done += len(chunk)
         else:
-            tasks.append(make_task(first, chunk, places, part=part, digest=digest))
+            tasks.append(
+                make_task(range(first, first + len(chunk)), chunk, places, part=part, digest=digest)
+            )
     reused = done
     if tasks:
-        spec = make_spec(model, kind, key, out, overlays=overlays)
-        for text in run_tasks(spec, tasks, address):
+        spec = Spec(pack(model), kind, key, out, overlays)
+        for text in run_tasks(Segmenter, spec, tasks, address):
             done += sum(1 for _ in read_done(text))
             progress(task, done, len(items), "")
     with tempfile.TemporaryDirectory() as folder:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -25,7 +25,17 @@ from acseg.run import read_run
 from acseg.training.diary import write_diary
 from acseg.training.group import Group, join_group
 from acseg.training.loop import fit_generator
-from acseg.training.passes import BATCH, FOREGROUND, NONE, Pass, Progress, cache_pixels, describe
+from acseg.training.passes import (
+    BATCH,
+    FOREGROUND,
+    NONE,
+    Encoded,
+    Pass,
+    Progress,
+    cache_pixels,
+    describe,
+    encode_sources,
+)
 from acseg.training.state import LOCK, is_whole, of_settings, sweep, tidy, unfinished
 from acseg.training.store import Store
 
@@ -43,6 +53,7 @@ def fit_collection(
     inputs: Sequence[str | Path],
     run: Path,
     *,
+    by: Callable[..., Iterator[Encoded]] = encode_sources,
     progress: Progress = lambda task, done, of, note: None,
 ) -> bool:
     """Fit a model to a collection and write RUN; a killed call goes on where it was.
@@ -58,6 +69,8 @@ def fit_collection(
         Files, folders, globs.
     run : Path
         The folder to write.
+    by : callable
+        What encodes the pictures: this machine, or a cluster (`acseg.cluster.fit_pass.RayEncode`).
     progress : callable
         Told (task, done, of, note).
 
@@ -90,7 +103,7 @@ def fit_collection(
             _take_over(model, run)
         else:
             sources = list(cut_sources(sources, model.settings.tile, model.side))
-            _fit(model, sources, run, failed, progress, group)
+            _fit(model, sources, run, failed, progress, group, by)
         tidy(run)
     return True
 
@@ -102,10 +115,11 @@ def _fit(
     failed: dict[str, str],
     progress: Progress,
     group: Group,
+    by: Callable[..., Iterator[Encoded]],
 ) -> None:
     """Do what is to do, holding the lock of RUN."""
     state = run / "state"
-    work = Pass(model, sources, state, _claim(state, model, sources), failed, progress)
+    work = Pass(model, sources, state, _claim(state, model, sources), failed, progress, by)
     pixels = cache_pixels(work)
     if len(pixels.present()) == 0:
         raise DataError(f"no picture to fit on. {_reasons(failed)}")

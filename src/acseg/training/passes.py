@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from acseg.drawing import NOT_FINITE
-from acseg.images.stream import Picture, stream_pictures
+from acseg.images.stream import Size, stream_pictures
 from acseg.images.walk import Source
 from acseg.training.store import Store
 
@@ -25,6 +26,8 @@ DESCRIBED = 50_000  # pictures whose regions are described at most: their classe
 NONE, BACKGROUND, FOREGROUND = 0, 1, 2  # what a prototype is in a picture
 
 Progress = Callable[[str, int, int, str], None]
+Encoded = tuple[int, Size, tuple[NDArray[Any], ...] | str]
+Encode = Callable[["ACSeg", Sequence[int], Tensor], list[tuple[NDArray[Any], ...] | None]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,9 @@ class Pass:
         Gets the reason of each picture that cannot be read.
     progress : callable
         Told (task, done, of, note).
+    by : callable
+        What encodes: this machine (`encode_sources`), or a cluster
+        (`acseg.cluster.fit_pass.RayEncode`).
     """
 
     model: "ACSeg"
@@ -51,6 +57,7 @@ class Pass:
     key: dict[str, Any]
     failed: dict[str, str]
     progress: Progress
+    by: "Callable[..., Iterator[Encoded]]"
 
 
 def cache_pixels(work: Pass) -> Store:
@@ -67,19 +74,8 @@ def cache_pixels(work: Pass) -> Store:
         )
     shape = (len(chosen), sample, backbone.dim)
     store = Store(work.state / "pixels", shape, np.float16, work.key)
-    for rows, pictures, images in _batches(work, chosen, store, "reading pixels"):
-        encoded = backbone(images)
-        features, good = encoded.pixels, encoded.finite().cpu().numpy()  # (b, N, D), (b,)
-        some = np.stack(
-            [_sample(settings.seed, p.index, features.shape[1], sample) for p in pictures]
-        )
-        index = torch.from_numpy(some).to(features.device)[..., None]  # (b, P, 1)
-        kept = features.gather(1, index.expand(-1, -1, features.shape[2]))  # (b, P, D)
-        for place, pixels in enumerate(kept.half().cpu().numpy()):
-            if good[place]:
-                store.put(rows[place], pixels)
-            else:
-                work.failed[pictures[place].source.relative] = NOT_FINITE
+    for row, found in _go_over(work, chosen, store, "reading pixels", PixelSample(sample)):
+        store.put(row, found[0])
     return store
 
 
@@ -95,7 +91,42 @@ def describe(work: Pass) -> tuple[Store, Store]:
     shape = (len(chosen), concepts, model.backbone.dim)
     descriptors = Store(work.state / "descriptors", shape, np.float16, work.key)
     kinds = Store(work.state / "kinds", shape[:2], np.uint8, work.key)
-    for rows, pictures, images in _batches(work, chosen, kinds, "describing regions"):
+    for row, found in _go_over(work, chosen, kinds, "describing regions", RegionTable(concepts)):
+        descriptors.put(row, found[0])
+        kinds.put(row, found[1])
+    return descriptors, kinds
+
+
+@dataclass(frozen=True)
+class PixelSample:
+    """Encode pictures and draw `count` pixels of each: one array (P, D) float16."""
+
+    count: int
+
+    def __call__(
+        self, model: "ACSeg", indices: Sequence[int], images: Tensor
+    ) -> list[tuple[NDArray[Any], ...] | None]:
+        """Give the arrays of each picture of a batch, None where its features are not finite."""
+        encoded = model.backbone(images)
+        features, good = encoded.pixels, encoded.finite().cpu().numpy()  # (b, N, D), (b,)
+        seed = model.settings.seed
+        some = np.stack([_sample(seed, i, features.shape[1], self.count) for i in indices])
+        index = torch.from_numpy(some).to(features.device)[..., None]  # (b, P, 1)
+        kept = features.gather(1, index.expand(-1, -1, features.shape[2]))  # (b, P, D)
+        pixels = kept.half().cpu().numpy()
+        return [(pixels[i],) if good[i] else None for i in range(len(pixels))]
+
+
+@dataclass(frozen=True)
+class RegionTable:
+    """Describe the regions of pictures: (k, D) float16, and (k,) uint8 what each prototype is."""
+
+    concepts: int
+
+    def __call__(
+        self, model: "ACSeg", indices: Sequence[int], images: Tensor
+    ) -> list[tuple[NDArray[Any], ...] | None]:
+        """Give the arrays of each picture of a batch, None where its features are not finite."""
         found = model.conceptualize(images)
         good = found.scores.isfinite().flatten(1).all(1).cpu().numpy()  # (b,)
         vectors = model.describe(found, images).cpu().numpy()  # (R, D)
@@ -104,16 +135,11 @@ def describe(work: Pass) -> tuple[Store, Store]:
         kind = np.full(len(label), FOREGROUND, dtype=np.uint8)
         if foreground is not None:
             kind[~foreground.cpu().numpy()] = BACKGROUND
-        described = np.zeros((len(rows), *shape[1:]), dtype=np.float16)  # (b, k, D)
-        marks = np.full(described.shape[:2], NONE, dtype=np.uint8)  # (b, k)
+        shape = (len(images), self.concepts)
+        described = np.zeros((*shape, vectors.shape[1]), dtype=np.float16)  # (b, k, D)
+        marks = np.full(shape, NONE, dtype=np.uint8)  # (b, k)
         described[image, label], marks[image, label] = vectors, kind
-        for place, row in enumerate(rows):
-            if good[place]:
-                descriptors.put(row, described[place])
-                kinds.put(row, marks[place])
-            else:
-                work.failed[pictures[place].source.relative] = NOT_FINITE
-    return descriptors, kinds
+        return [(described[i], marks[i]) if good[i] else None for i in range(len(images))]
 
 
 def draw_places(count: int, most: int, seed: int) -> np.ndarray:
@@ -128,41 +154,79 @@ def _sample(seed: int, index: int, count: int, wanted: int) -> np.ndarray:
     return np.sort(np.resize(draw.permutation(count), wanted))
 
 
-def _batches(
-    work: Pass, chosen: np.ndarray, store: Store, task: str
-) -> Iterator[tuple[list[int], list[Picture], Tensor]]:
-    """Read the chosen pictures whose rows are not filled, in the batches in which all would come.
+def encode_sources(
+    model: "ACSeg",
+    sources: Sequence[Source],
+    encode: Encode,
+    *,
+    only: Sequence[int],
+    known: Callable[[int], Size | None],
+    draws: Sequence[int] | None = None,
+) -> Iterator[Encoded]:
+    """Read pictures in the batches in which all would come, and encode those that are to do.
+
+    Parameters
+    ----------
+    model : ACSeg
+    sources : sequence of Source
+    encode : PixelSample or RegionTable
+    only : sequence of int
+        The sources that take part.
+    known : callable
+        Gives the size of a picture that is done, None for one to do.
+    draws : sequence of int, optional
+        The number that each source draws at random by; its place if None.
 
     Yields
     ------
-    rows, pictures, images : list of int, list of Picture, (b, 3, h, w)
+    index, size, arrays : int, (int, int), tuple of arrays
+        Of a picture; a text instead of the arrays where it failed.
     """
+    failed: list[Encoded] = []
+
+    def note(index: int, source: Source, reason: str) -> None:
+        failed.append((index, (0, 0), reason))
+
+    for pictures, images in stream_pictures(
+        sources,
+        side=model.side,
+        multiple=model.backbone.patch,
+        batch=BATCH,
+        failed=note,
+        only=only,
+        known=known,
+        reading=model.settings.reading,
+    ):
+        places = [p.index if draws is None else draws[p.index] for p in pictures]
+        for picture, arrays in zip(pictures, encode(model, places, images), strict=True):
+            size = picture.image.shape[0], picture.image.shape[1]
+            if not picture.again:
+                yield picture.index, size, NOT_FINITE if arrays is None else arrays
+        yield from failed
+        failed.clear()
+    yield from failed
+
+
+def _go_over(
+    work: Pass, chosen: np.ndarray, store: Store, task: str, encode: Encode
+) -> Iterator[tuple[int, tuple[NDArray[Any], ...]]]:
+    """Encode the chosen pictures whose rows are not filled: row and arrays of each, as it comes."""
     sizes = Store(work.state / "sizes", (len(work.sources), 2), np.int32, work.key)
     row_of = {int(place): row for row, place in enumerate(chosen)}
 
-    def known(place: int) -> tuple[int, int] | None:
+    def known(place: int) -> Size | None:
         if not store.filled[row_of[place]]:
             return None
         height, width = sizes.rows[place].tolist()
         return height, width
 
-    def note(index: int, source: Source, reason: str) -> None:
-        work.failed[source.relative] = reason
-
     done = len(store.present())
-    model = work.model
-    for pictures, images in stream_pictures(
-        work.sources,
-        side=model.side,
-        multiple=model.backbone.patch,
-        batch=BATCH,
-        failed=note,
-        only=[int(place) for place in chosen],
-        known=known,
-        reading=model.settings.reading,
-    ):
-        for picture in pictures:
-            sizes.put(picture.index, picture.image.shape[:2])
-        yield [row_of[p.index] for p in pictures], pictures, images
-        done += sum(not picture.again for picture in pictures)
+    only = [int(place) for place in chosen]
+    for index, size, found in work.by(work.model, work.sources, encode, only=only, known=known):
+        if isinstance(found, str):
+            work.failed[work.sources[index].relative] = found
+            continue
+        sizes.put(index, size)
+        yield row_of[index], found
+        done += 1
         work.progress(task, done, len(chosen), "")
