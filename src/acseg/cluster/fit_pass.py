@@ -51,7 +51,7 @@ class Encoder:
         known = [None if size is None else (size[0], size[1]) for size in task["known"]]
         kind, number = task["encode"]
         arrays: dict[str, np.ndarray] = {}
-        notes = []
+        notes: list[list[Any]] = []
         for index, size, found in encode_sources(
             self._model,
             sources,

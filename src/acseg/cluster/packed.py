@@ -69,7 +69,7 @@ def unpack(packed: Packed) -> "ACSeg":
         "precision": packed.precision,
         "runtime": packed.runtime,
     }
-    model = ACSeg(**where)  # type: ignore[arg-type]
+    model = ACSeg(**where)
     if packed.run:
         with tempfile.TemporaryDirectory() as folder:
             for name, data in packed.run.items():
