@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -71,6 +71,7 @@ def stretched(values: np.ndarray, stretch: tuple[float, float] | None, **more: f
     return to_bytes(values, measure.limits(), **more)
 
 
+@settings(deadline=None)
 @given(arrays(np.uint16, st.tuples(st.integers(2, 9), st.integers(2, 9), st.integers(1, 4))))
 def test_percentiles_are_those_of_numpy_for_each_band(values: np.ndarray) -> None:
     found = stretched(values, (10, 90))

@@ -271,7 +271,7 @@ def _from_tiff(
         raise _Refused(f"a TIFF that needs {more}; pip install 'acseg[tiff]'") from None
     height, width = windows.height, windows.width
     if height * width > MAX_PIXELS and short_side and windows.tiff.orientation == 1:
-        scale = short_side / min(height, width)
+        scale = min(1.0, short_side / min(height, width))
         size = max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale))
         return overview(windows, size)
     _check_size(width, height)
