@@ -1,7 +1,6 @@
 """The modularity loss with its gradient, against the dense forms: time and memory."""
 
 import argparse
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from acseg.concepts import modularity_triton
 from acseg.concepts.modularity import has_bfloat16, modularity_loss, pixel_degrees
+from speed.peak import peak_mb
 from speed.timing import How, Row, Table, figure, spread, time_pairs, times_faster
 
 PIXELS = (196, 400, 784, 1600, 3136, 16384)
@@ -83,7 +83,7 @@ def step(loss: Loss, pixels: Tensor, concepts: Tensor) -> None:
     concepts.grad = None
 
 
-def peak_mb(form: str, batch: int, n: int, dim: int, k: int, device: str) -> float:
+def extra_mb(form: str, batch: int, n: int, dim: int, k: int, device: str) -> float:
     """Measure the MB that a form holds beyond its inputs; on a CPU in a process of its own."""
     if device == "cuda":
         pixels, concepts = inputs(batch, n, dim, k, device)
@@ -98,11 +98,6 @@ def peak_mb(form: str, batch: int, n: int, dim: int, k: int, device: str) -> flo
         child, cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True
     )
     return float(done.stdout)
-
-
-def resident_mb() -> float:
-    """Give the most memory that this process ever held, in MB (Linux counts kilobytes)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(
@@ -139,7 +134,7 @@ def measure_size(how: How, batch: int, n: int, dim: int, k: int) -> list[Row]:
     }
     rounds = how.rounds if n <= 4000 else max(2, how.rounds // 3)
     times = time_pairs(forms, rounds, how.device)
-    memory = {name: peak_mb(name, batch, n, dim, k, how.device) for name in forms}
+    memory = {name: extra_mb(name, batch, n, dim, k, how.device) for name in forms}
     dense = [name for name in forms if name.startswith("dense")]
     rows: list[Row] = []
     for name in forms:
@@ -184,7 +179,7 @@ def cached_degrees(how: How, dim: int, k: int) -> Table:
 
 
 def main() -> None:
-    """Print the MB of one form: what `peak_mb` starts."""
+    """Print the MB of one form: what `extra_mb` starts."""
     parser = argparse.ArgumentParser()
     parser.add_argument("form")
     parser.add_argument("numbers", type=int, nargs=4)
@@ -193,9 +188,9 @@ def main() -> None:
     loss = losses("cpu")[args.form]
     step(loss, *inputs(1, 64, dim, k, "cpu"))  # loads what loads late
     x, c = inputs(batch, n, dim, k, "cpu")
-    before = resident_mb()
+    before = peak_mb()
     step(loss, x, c)
-    print(resident_mb() - before)
+    print(peak_mb() - before)
 
 
 if __name__ == "__main__":

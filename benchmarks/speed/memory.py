@@ -4,16 +4,20 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from speed.models import TINY, photographs, random_run, random_vit
 from speed.timing import How, Row, Table
 
-RUNNER = (
-    "import resource, sys; from acseg.cli import main\n"
-    "try:\n    main()\n"
-    "except SystemExit as end:\n    assert not end.code, end.code\n"
-    "print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
-)
+RUNNER = """
+from acseg.cli import main
+from speed.peak import peak_mb
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print("PEAK", peak_mb())
+"""
 
 
 def measure(how: How) -> list[Table]:
@@ -29,7 +33,11 @@ def measure(how: How) -> list[Table]:
         arguments = ["predict", str(run), str(pictures), "-o", str(out), "--device", "cpu"]
         start = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-c", RUNNER, *arguments], check=True, capture_output=True, text=True
+            [sys.executable, "-c", RUNNER, *arguments],
+            cwd=Path(__file__).parents[1],
+            check=True,
+            capture_output=True,
+            text=True,
         )
         seconds = time.perf_counter() - start
         peaks.append(float(done.stdout.split("PEAK")[1]))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -63,6 +64,17 @@ def test_dense_forms_and_tiles_are_the_same_loss() -> None:
     exact = values["dense, N x N x k"]
     assert exact != 0
     assert values == {name: pytest.approx(exact, rel=1e-3) for name in values}
+
+
+def test_memory_of_a_form_is_seen_though_the_process_that_asks_is_large() -> None:
+    from speed.loss import extra_mb
+
+    ballast = np.ones(60_000_000)  # 480 MB
+    dense = extra_mb("dense, N x N x k", 1, 1600, 64, 5, "cpu")
+    tiles = extra_mb("tiles, float32", 1, 1600, 64, 5, "cpu")
+    assert ballast[-1] == 1
+    assert dense > 8 * 1600 * 1600 * 4 / 2**20  # W, delta, the products and their gradients
+    assert 1 < tiles < dense / 4
 
 
 def test_every_form_is_timed_once_a_round_after_a_first_call() -> None:
