@@ -25,30 +25,35 @@ from acseg.tiling import layout as layout_module
 from acseg.tiling.large import layout_for, segment_large
 from acseg.tiling.layout import Layout
 
-NEAR = 24  # lines on each side of a border that it is compared with
+WAYS = (("own concepts", 0.0), ("side by side", 0.0), ("blended", 0.25))
+NEAR = 6  # cells on each side of a border that it is compared with
 
 
-def border_and_near(labels: NDArray, edges: set[int]) -> Iterator[tuple[float, float]]:
-    """Share of changes at each border between columns, and on the lines near by."""
+def border_and_near(labels: NDArray, edges: set[int], cells: int) -> Iterator[tuple[float, float]]:
+    """Share of changes at each border between columns, and at the borders of cells near by.
+
+    Labels change between the middles of cells more than elsewhere, so like is compared with like.
+    """
     changes = (labels[:, 1:] != labels[:, :-1]).mean(0)  # line i lies between columns i and i + 1
-    away = np.ones(len(changes), bool)
-    for edge in edges:
-        away[max(0, edge - 2) : edge + 1] = False
+    width = labels.shape[1]
+
+    def at(cell: int) -> float:
+        place = round(cell * width / cells)
+        return float(changes[max(0, place - 2) : place + 1].mean())
+
     for edge in sorted(edges):
-        near = slice(max(0, edge - NEAR), edge + NEAR)
-        if away[near].any():
-            yield changes[max(0, edge - 2) : edge + 1].mean(), changes[near][away[near]].mean()
+        near = [edge + step for step in range(-NEAR, NEAR + 1)]
+        inside = [cell for cell in near if cell not in edges and 0 < cell < cells]
+        yield at(edge), float(np.mean([at(cell) for cell in inside]))
 
 
 def measure(labels: NDArray, layout: Layout) -> list[tuple[float, float]]:
-    """Both directions of one label map."""
-    tiles = [tile.window for tile in layout.tiles()]
-    down = {t[0] for t in tiles} | {t[0] + t[2] for t in tiles}
-    across = {t[1] for t in tiles} | {t[1] + t[3] for t in tiles}
-    height, width = labels.shape
+    """Both directions of one label map; borders are counted in cells."""
+    down = {e for top in layout.tops for e in (top, top + layout.high)} - {0, layout.rows}
+    across = {e for left in layout.lefts for e in (left, left + layout.wide)} - {0, layout.columns}
     return [
-        *border_and_near(labels, across - {0, width}),
-        *border_and_near(labels.T, down - {0, height}),
+        *border_and_near(labels, across, layout.columns),
+        *border_and_near(labels.T, down, layout.rows),
     ]
 
 
@@ -75,8 +80,8 @@ def main() -> None:
     paths = paths[:: max(1, len(paths) // told.pictures)][: told.pictures]
     images = [read_image(path) for path in paths]
     print(f"{len(images)} pictures, tiles of {told.tile} px")
-    print("way                    at borders  near by  ratio")
-    for way, overlap in (("own concepts", 0.0), ("side by side", 0.0), ("blended", 0.25)):
+    print("way                    at borders  near by  ratio  95 % of resamples")
+    for way, overlap in WAYS:
         (layout_module.lay_tiles.__kwdefaults__ or {})["overlap"] = overlap
         found: list[tuple[float, float]] = []
         for image in images:
@@ -89,8 +94,12 @@ def main() -> None:
                     segment_large(model, windows, Path(folder) / "a.png")
                     labels = read_labels(Path(folder) / "a.png")
             found += measure(labels, layout)
-        at, near = np.mean(found, axis=0)
-        print(f"{way:22} {at:10.4f}  {near:7.4f}  {at / near:5.2f}")
+        pairs = np.array(found)
+        drawn = np.random.default_rng(0).integers(0, len(pairs), (2000, len(pairs)))
+        ratios = pairs[drawn, 0].mean(1) / pairs[drawn, 1].mean(1)
+        low, high = np.percentile(ratios, [2.5, 97.5])
+        at, near = pairs.mean(0)
+        print(f"{way:22} {at:10.4f}  {near:7.4f}  {at / near:5.2f}  {low:.2f}..{high:.2f}")
 
 
 if __name__ == "__main__":

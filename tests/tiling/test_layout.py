@@ -69,4 +69,4 @@ def test_weights_are_positive_and_add_up(length: int, tile: int, overlap: int) -
 
 def test_neighbours_hand_over_evenly() -> None:
     """Where two tiles overlap by what they should, their weights sum to one."""
-    np.testing.assert_allclose(total_weight(100, 40, 10)[10:70], 1)
+    np.testing.assert_allclose(total_weight(100, 40, 10)[10:70], 1, rtol=1e-6)

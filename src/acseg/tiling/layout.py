@@ -116,10 +116,13 @@ def starts(length: int, tile: int, overlap: int) -> list[int]:
 def ramp(tile: int, overlap: int) -> NDArray[np.float32]:
     """Weigh the cells of a tile along one side, (tile,): 1 inside, falling over the overlap.
 
-    The weight is never 0, so that a picture's border has one too.
+    With t from 0 at the border to 1 where the overlap ends, the weight is ``t^2 (3 - 2 t)``: it
+    begins and ends level, and two neighbours sum to 1. It is never 0, so that a picture's border
+    has a weight too.
     """
     place = np.arange(tile, dtype=np.float32) + 0.5
-    return np.minimum(np.minimum(place, tile - place) / max(1, overlap), 1.0).astype(np.float32)
+    t = np.minimum(np.minimum(place, tile - place) / max(1, overlap), 1.0)
+    return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
 def total_weight(length: int, tile: int, overlap: int) -> NDArray[np.float32]:
