@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -269,13 +270,14 @@ def _from_tiff(
             raise first from None
         more = f"more than Pillow ({first})" if first else "tifffile to choose bands"
         raise _Refused(f"a TIFF that needs {more}; pip install 'acseg[tiff]'") from None
-    height, width = windows.height, windows.width
-    if height * width > MAX_PIXELS and short_side and windows.tiff.orientation == 1:
-        scale = min(1.0, short_side / min(height, width))
-        size = max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale))
-        return overview(windows, size)
-    _check_size(width, height)
-    return _upright(windows.read(0, 0, height, width), windows.tiff.orientation)
+    with closing(windows):
+        height, width = windows.height, windows.width
+        if height * width > MAX_PIXELS and short_side and windows.tiff.orientation == 1:
+            scale = min(1.0, short_side / min(height, width))
+            size = max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale))
+            return overview(windows, size)
+        _check_size(width, height)
+        return _upright(windows.read(0, 0, height, width), windows.tiff.orientation)
 
 
 def _from_array(values: np.ndarray, reading: Reading) -> np.ndarray:
