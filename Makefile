@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+JOBS ?= 3  # test files at once; many of them wait for a browser or another process
 
 .PHONY: demo test browser audit docs clean
 
@@ -13,7 +14,7 @@ test: $(STAMP) browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --cov --cov-fail-under=90
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --cov --cov-fail-under=90
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
