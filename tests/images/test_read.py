@@ -1,6 +1,8 @@
 import builtins
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -94,6 +96,19 @@ def test_exif_orientation(kind: str, orientation: int) -> None:
 def test_a_broken_exif_block_does_not_spoil_the_picture() -> None:
     data = encoded(scene(), "JPEG", exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff broken")
     assert read_image(data).shape == (32, 48, 3)
+
+
+def test_nothing_is_said_of_odd_tags_in_any_thread() -> None:
+    data = encoded(scene(), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + bytes(30))
+    code = (
+        "import sys, warnings\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "from acseg.images.read import read_image\n"
+        "data = sys.stdin.buffer.read()\nbefore = list(warnings.filters)\n"
+        "list(ThreadPoolExecutor(4).map(read_image, [data] * 40))\n"
+        "assert warnings.filters == before"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_cmyk_jpeg_in_adobes_convention() -> None:

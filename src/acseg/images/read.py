@@ -23,6 +23,10 @@ MAX_PIXELS = 178_956_970
 """Pictures with more pixels than this are refused before they are decoded (Pillow's limit)."""
 
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF")
+# Of large pictures and odd tags, both of which are seen to here. For good, and not around each
+# picture: Python's `catch_warnings` may not be used in threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 _IN_TILES = "save it as a TIFF in tiles and pass --tile auto, or make it smaller"
 _ORIENTATION = 0x0112  # the EXIF tag
 
@@ -168,9 +172,7 @@ def _from_stream(stream: BinaryIO, short_side: int | None, reading: Reading) -> 
     if start in STARTS and not reading.plain:
         return _from_tiff(stream, None, short_side, reading)
     try:
-        with warnings.catch_warnings():  # of large pictures and odd tags: both are seen to below
-            warnings.simplefilter("ignore")
-            return _decode(stream, short_side, reading)
+        return _decode(stream, short_side, reading)
     except MemoryError:
         raise
     except Exception as error:

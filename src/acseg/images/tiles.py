@@ -1,7 +1,6 @@
 """Which pictures are read in tiles, and the tiles as sources of their own, for `fit`."""
 
 import threading
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -54,10 +53,8 @@ def picture_size(path: Path) -> tuple[int, int] | None:
         if starts_as_tiff(path):
             with Tiff(path) as tiff:
                 return tiff.height, tiff.width
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as picture:
-                return picture.height, picture.width
+        with Image.open(path) as picture:
+            return picture.height, picture.width
     except Exception:  # noqa: BLE001 - reading it as a picture says what is wrong with it
         return None
 
