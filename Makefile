@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-JOBS ?= 3  # test files at once; many of them wait for a browser or another process
+# Test files at once; many of them wait for a browser or another process.
+JOBS ?= 3
 
 .PHONY: demo test browser audit docs clean
 
