@@ -31,6 +31,7 @@ from acseg.evaluation.datasets import DataSet, open_dataset
 from acseg.evaluation.handmade import HandMade
 from acseg.evaluation.protocols import evaluate_collection, evaluate_images
 from acseg.images.batch import to_tensor
+from acseg.images.sampling import sample_labels
 from acseg.model import ACSeg
 
 LABELLED = Path(__file__).resolve().parents[2] / "shared" / "labelled"
@@ -105,10 +106,7 @@ def pixels_of(data: DataSet, backbone: Any, side: int, each: int, seed: int) -> 
         image = to_tensor(sample.image(), side=side, multiple=backbone.patch)
         features = backbone(image[None])
         height, width = features.grid
-        mask = sample.mask()
-        down = (np.arange(height) + 0.5) * mask.shape[0] / height
-        across = (np.arange(width) + 0.5) * mask.shape[1] / width
-        truth = mask[np.ix_(down.astype(int), across.astype(int))].ravel()
+        truth = sample_labels(sample.mask(), (width, height)).ravel()
         known = np.flatnonzero(truth != data.void)
         some = random.permutation(known)[:each]
         rows.append(features.pixels[0].cpu().numpy()[some])

@@ -11,8 +11,8 @@ from PIL import Image
 from acseg.images import write as write_module
 from acseg.images.colours import VOID, palette
 from acseg.images.png import PngRows, PngWriter
+from acseg.images.sampling import sample_labels
 from acseg.images.write import read_labels, read_labels_small, write_labels
-from acseg.report.thumbnails import shrink_labels
 
 COLOURS = np.concatenate([palette(VOID), np.zeros((1, 3), np.uint8)])
 
@@ -126,7 +126,7 @@ def test_large_label_maps_are_read_by_rows_whole_and_small(
     monkeypatch.setattr(Image, "open", None)
     np.testing.assert_array_equal(read_labels(path), before[0])
     np.testing.assert_array_equal(read_labels_small(path, (31, 40)), before[1])
-    np.testing.assert_array_equal(before[1], shrink_labels(labels, (31, 40)))
+    np.testing.assert_array_equal(before[1], sample_labels(labels, (31, 40)))
 
 
 def test_large_maps_with_other_filters_are_left_to_pillow(
@@ -139,4 +139,4 @@ def test_large_maps_with_other_filters_are_left_to_pillow(
     monkeypatch.setattr(write_module, "LARGE_LABELS", 100)
     np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), labels)
     small = read_labels_small(tmp_path / "a.png", (31, 40))
-    np.testing.assert_array_equal(small, shrink_labels(labels, (31, 40)))
+    np.testing.assert_array_equal(small, sample_labels(labels, (31, 40)))

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from acseg.errors import ImageError
-from acseg.report.thumbnails import crop, encode_runs, jpeg, photograph_thumbnail, shrink_labels
+from acseg.report.thumbnails import crop, encode_runs, jpeg, photograph_thumbnail
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,6 @@ def test_jpeg() -> None:
     data = base64.b64decode(jpeg(Image.new("RGB", (30, 20), (200, 10, 10))))
     with Image.open(io.BytesIO(data)) as picture:
         assert (picture.format, picture.size) == ("JPEG", (30, 20))
-
-
-def test_labels_are_taken_at_the_middle() -> None:
-    labels = np.arange(36).reshape(6, 6)
-    np.testing.assert_array_equal(shrink_labels(labels, (2, 3)), labels[1::2][:, [1, 4]])
-    np.testing.assert_array_equal(shrink_labels(labels, (6, 6)), labels)
-    np.testing.assert_array_equal(shrink_labels(labels, (12, 6)), np.repeat(labels, 2, axis=1))
 
 
 @settings(deadline=None)

@@ -16,7 +16,7 @@ from acseg.app.naming import save_names, with_names
 from acseg.errors import RunError
 from acseg.images.colours import VOID
 from acseg.images.records import Kind
-from acseg.report.thumbnails import shrink_labels
+from acseg.images.sampling import sample_labels
 from acseg.run import read_config
 from acseg.segmentation import Segmentation
 
@@ -249,7 +249,7 @@ def renumber(full: Segmentation, *, like: Segmentation) -> Segmentation:
     be in the smaller drawing gets the next free id.
     """
     height, width = like.labels.shape
-    small = shrink_labels(full.labels, (width, height))
+    small = sample_labels(full.labels, (width, height))
     ids: dict[int, int] = {}
     free = 1 + max((segment.id for segment in like.segments), default=-1)
     for segment in full.segments:

@@ -13,6 +13,7 @@ import numpy as np
 
 from acseg.evaluation.ncut import recursive_ncut
 from acseg.evaluation.superpixels import merged_superpixels
+from acseg.images.sampling import sample_labels
 
 
 def cluster(
@@ -205,11 +206,7 @@ def superpixels(method: str) -> Callable[..., np.ndarray]:
         **settings: Any,
     ) -> np.ndarray:
         regions = merged_superpixels(image, method, k=k, **settings)  # (H, W)
-        rows, columns = (
-            ((np.arange(cells) + 0.5) * side / cells).astype(int)
-            for cells, side in zip(grid, regions.shape, strict=True)
-        )
-        return regions[np.ix_(rows, columns)].reshape(-1)
+        return sample_labels(regions, (grid[1], grid[0])).reshape(-1)
 
     return on_grid
 

@@ -8,6 +8,7 @@ from acseg.classes.ids import paint
 from acseg.concepts.assignment import assign, lerp, upsample_assignment
 from acseg.drawing import Conceptualized
 from acseg.experiments.refinement import guided_filter, pamr
+from acseg.images.sampling import sample_labels
 
 SHARPNESS = 10.0  # of the softmax that turns cosines into shares before they are refined
 
@@ -43,10 +44,8 @@ def draw_regions(
         rows = torch.searchsorted(prototypes, kept.cpu())[labels.cpu()]
     elif refine == "none":
         own = torch.searchsorted(prototypes, assign(found.scores[0]).cpu())
-        rows = own.view(*found.features.grid)
-        for side, length in enumerate(size):
-            middle = (torch.arange(length) + 0.5) * rows.shape[side] / length
-            rows = rows.index_select(side, middle.long())
+        grid = own.view(*found.features.grid).numpy()
+        rows = torch.from_numpy(sample_labels(grid, (size[1], size[0])))
     else:
         rows = _refined(found, picture, prototypes, refine)
     if ids is None:

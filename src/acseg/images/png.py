@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from acseg.images.sampling import middles
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHUNK = 2**20  # bytes of a chunk of image data
 NONE, SUB, UP = 0, 1, 2  # filters of a row
@@ -157,8 +159,7 @@ class PngRows:
 
     def shrunk(self, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Read the label at the middle of each pixel of a map of `size` (width, height)."""
-        lines = ((np.arange(size[1]) + 0.5) * self.height / size[1]).astype(np.intp)
-        columns = ((np.arange(size[0]) + 0.5) * self.width / size[0]).astype(np.intp)
+        lines, columns = middles(self.height, size[1]), middles(self.width, size[0])
         out = np.empty((size[1], size[0]), np.uint8)
         for top, band in self.bands():
             here = (lines >= top) & (lines < top + len(band))

@@ -19,6 +19,7 @@ from acseg.errors import DataError, ImageError
 from acseg.images.colours import VOID, palette
 from acseg.images.names import safe_text
 from acseg.images.png import PngRows
+from acseg.images.sampling import sample_labels
 from acseg.images.walk import Source
 
 PARTIAL = re.compile(r"\.[0-9a-f]{16}\.part")  # the temporary files of `atomic_file`
@@ -239,10 +240,7 @@ def read_labels_small(path: str | Path, size: tuple[int, int]) -> np.ndarray:
     if rows is not None:
         with suppress(ValueError, OSError):  # reading it as a whole says what is wrong
             return rows.shrunk(size)
-    labels = read_labels(path).astype(np.uint8)
-    lines = ((np.arange(size[1]) + 0.5) * labels.shape[0] / size[1]).astype(np.intp)
-    columns = ((np.arange(size[0]) + 0.5) * labels.shape[1] / size[0]).astype(np.intp)
-    return labels[np.ix_(lines, columns)]
+    return sample_labels(read_labels(path).astype(np.uint8), size)
 
 
 def _large_labels(path: Path) -> PngRows | None:

@@ -63,13 +63,6 @@ def jpeg(picture: Image.Image) -> str:
     return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def shrink_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Take the label at the middle of each pixel of a thumbnail of `size` (width, height)."""
-    rows = ((np.arange(size[1]) + 0.5) * labels.shape[0] / size[1]).astype(np.intp)
-    columns = ((np.arange(size[0]) + 0.5) * labels.shape[1] / size[0]).astype(np.intp)
-    return labels[np.ix_(rows, columns)]
-
-
 def encode_runs(labels: np.ndarray) -> str:
     """Encode labels (h, w) uint8, row by row, as base64 of pairs (label, length of the run - 1)."""
     flat = labels.ravel()

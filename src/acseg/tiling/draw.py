@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from acseg.concepts.assignment import lerp
 from acseg.images.colours import VOID
 from acseg.images.records import Segment
+from acseg.images.sampling import middles
 from acseg.tiling.scores import BlendedScores
 
 BAND = 2**20  # pixels drawn at once
@@ -73,8 +74,7 @@ class Meter:
     def __init__(self, height: int, width: int, small: tuple[int, int]) -> None:
         self._size = height, width
         self.small = np.full(small, VOID, np.uint8)
-        self._lines = ((np.arange(small[0]) + 0.5) * height / small[0]).astype(np.intp)
-        self._columns = ((np.arange(small[1]) + 0.5) * width / small[1]).astype(np.intp)
+        self._lines, self._columns = middles(height, small[0]), middles(width, small[1])
         self._counts = np.zeros(VOID + 1, np.int64)
         self._boxes: dict[int, tuple[int, int, int, int]] = {}  # left, top, right, bottom
 
