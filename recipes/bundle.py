@@ -1,6 +1,6 @@
 """Put a backbone and the generator of a RUN into src/acseg/bundled/, as float16.
 
-    python recipes/bundle.py BACKBONE RUN [--merge 0.45]
+    python recipes/bundle.py BACKBONE RUN [--rounds 10] [--merge 0.45]
 
 The last step of recipes/bundled.sh. The model card src/acseg/bundled/README.md is written by hand.
 """
@@ -18,14 +18,14 @@ BUNDLED = Path(__file__).resolve().parents[1] / "src" / "acseg" / "bundled"
 FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 
 
-def bundle(backbone: Path, run: Path, side: int, merge: float) -> None:
+def bundle(backbone: Path, run: Path, side: int, rounds: int, merge: float) -> None:
     """Copy the backbone, and write the RUN without classes."""
     found = read_run(run)
     (BUNDLED / "backbone").mkdir(parents=True, exist_ok=True)
     for name in FILES:
         copyfile(backbone / name, BUNDLED / "backbone" / name)
     generator = {name: weight.astype(np.float16) for name, weight in found.generator.items()}
-    settings = replace(found.settings, backbone="bundled", side=side, merge=merge)
+    settings = replace(found.settings, backbone="bundled", side=side, rounds=rounds, merge=merge)
     write_run(BUNDLED, Run(settings, generator, None, {}))
 
 
@@ -34,6 +34,7 @@ if __name__ == "__main__":
     parser.add_argument("backbone", type=Path)
     parser.add_argument("run", type=Path)
     parser.add_argument("--side", type=int, default=160, help="short side of pictures in px")
+    parser.add_argument("--rounds", type=int, default=10, help="of Lloyd, from the concepts")
     parser.add_argument("--merge", type=float, default=0.45, help="threshold on mean affinity")
     arguments = parser.parse_args()
-    bundle(arguments.backbone, arguments.run, arguments.side, arguments.merge)
+    bundle(arguments.backbone, arguments.run, arguments.side, arguments.rounds, arguments.merge)

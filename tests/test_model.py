@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from acseg import ACSeg, Segmentation
 from acseg.classes.clusters import assign_clusters
 from acseg.classes.regions import find_regions
-from acseg.concepts.assignment import assign
+from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.confidence import concept_confidence
 from acseg.drawing import Conceptualized
 from acseg.errors import BackboneError, ImageError, RunError
@@ -161,18 +161,31 @@ def test_a_concept_that_is_not_drawn_leaves_the_others_their_own(
         np.testing.assert_array_equal(model.predict(picture).labels, plain_classes(model, picture))
 
 
-@pytest.mark.parametrize("merge", [None, 0.5])
+@pytest.mark.parametrize(("rounds", "merge"), [(0, None), (0, 0.5), (3, 0.5)])
 @pytest.mark.parametrize("seed", range(6))
 def test_each_region_gets_the_class_of_its_own_prototype(
-    tiny_run: Path, photograph: Photograph, seed: int, merge: float | None
+    tiny_run: Path, photograph: Photograph, seed: int, rounds: int, merge: float | None
 ) -> None:
     model = ACSeg.load(tiny_run, device="cpu", precision="float32")
-    model.settings = replace(model.settings, merge=merge)
+    model.settings = replace(model.settings, rounds=rounds, merge=merge)
     picture = photograph(seed, (41, 56))
     result = model.predict(picture)
     assert result.kind == "classes"
     agree = result.labels == plain_classes(model, picture)
     assert agree.mean() > 0.995  # pixels that lie on a tie apart
+
+
+def test_rounds_move_the_concepts_to_their_pixels(tiny_run: Path, photograph: Photograph) -> None:
+    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    images = torch.rand(2, 3, 48, 40)
+    fits = []
+    for rounds in (None, 0, 1, 5):
+        model.settings = replace(model.settings, rounds=rounds, merge=None)
+        found = model.conceptualize(images)
+        scores = concept_scores(found.features.pixels, found.concepts)
+        torch.testing.assert_close(scores, found.scores)
+        fits.append(float(scores.amax(dim=2).sum()))
+    assert fits[0] == fits[1] < fits[2] <= fits[3]
 
 
 def test_merging_leaves_fewer_concepts_and_1_leaves_all(
@@ -344,7 +357,7 @@ def test_the_bundled_backbone_brings_the_settings_it_was_made_for(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made_for = replace(read_run(tiny_run).settings, backbone="bundled", merge=0.75)
+    made_for = replace(read_run(tiny_run).settings, backbone="bundled", rounds=4, merge=0.75)
     bundled = read_run(tiny_run)
     write_run(tmp_path / "bundled", type(bundled)(made_for, bundled.generator, None, {}))
     monkeypatch.setattr("acseg.model.BUNDLED", tmp_path / "bundled")
@@ -353,7 +366,8 @@ def test_the_bundled_backbone_brings_the_settings_it_was_made_for(
     short = tiny_settings | {"backbone": "bundled", "steps": 1, "classes": 2, "side": None}
     ACSeg(**short).fit(folder, run=tmp_path / "run")
     settings = read_run(tmp_path / "run").settings
-    assert (settings.backbone, settings.side, settings.merge) == ("bundled", 40, 0.75)
-    own = ACSeg(**short | {"side": 48, "merge": 1.0}).fit(folder).settings
-    assert (own.side, own.merge) == (48, 1.0)
+    assert (settings.backbone, settings.side) == ("bundled", 40)
+    assert (settings.rounds, settings.merge) == (4, 0.75)
+    own = ACSeg(**short | {"side": 48, "rounds": 0, "merge": 1.0}).fit(folder).settings
+    assert (own.side, own.rounds, own.merge) == (48, 0, 1.0)
     assert ACSeg.load(device="cpu").segment(folder / "a.png").kind == "concepts"

@@ -24,7 +24,7 @@ from acseg.settings import Settings
 from acseg.steps import Steps
 
 BUNDLED = Path(__file__).parent / "bundled"
-OPEN = ("side", "stride", "merge")  # settings that the bundled backbone fills in
+OPEN = ("side", "stride", "rounds", "merge")  # settings that the bundled backbone fills in
 
 Source = str | Path | bytes | Image.Image | np.ndarray
 

@@ -28,6 +28,9 @@ class Settings:
         28 patches (224 px for patch 8), or what the bundled model was made for.
     concepts : int
         Prototypes k, the most concepts in one picture; 3 to 10.
+    rounds : int or None
+        Lloyd's rounds that move a picture's concepts to the mean of their pixels before these are
+        assigned; 3 to 20. 0 is the paper. None is 0, or what the bundled backbone brings.
     merge : float or None
         Mean affinity above which two concepts of a picture become one; 0.3 to 0.9, and 1 for
         never, as in the paper. None is never, or what the bundled backbone was measured to need.
@@ -70,6 +73,7 @@ class Settings:
     stride: int | None = None
     side: int | None = None
     concepts: int = 5
+    rounds: int | None = None
     merge: float | None = None
     steps: int = 2500
     batch: int = 32
@@ -145,6 +149,7 @@ WHOLE = {  # least and most
     "stride": (1, 1024),
     "block": (-MANY, MANY),
     "concepts": (1, 254),  # a label map has no more labels
+    "rounds": (0, 1000),
     "steps": (1, MANY),
     "batch": (1, 2**20),
     "warmup": (0, MANY),
@@ -153,7 +158,7 @@ WHOLE = {  # least and most
     "restarts": (1, 10_000),
     "seed": (0, 2**32 - 1),
 }
-UNSET = ("side", "stride", "block", "merge")  # may be None
+UNSET = ("side", "stride", "block", "rounds", "merge")  # may be None
 REAL = ("merge", "learning_rate", "weight_decay", "cache_gigabytes")
 
 

@@ -15,7 +15,8 @@ from acseg.classes.ids import class_ids
 from acseg.classes.regions import find_regions
 from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.generator import AdaptiveConceptGenerator
-from acseg.concepts.merging import concept_affinity, merge_concepts, merge_scores
+from acseg.concepts.lloyd import lloyd_rounds
+from acseg.concepts.merging import merge_alike
 from acseg.drawing import Conceptualized
 from acseg.estimator import Estimator, UnfittedError
 from acseg.naming.named import Named
@@ -73,22 +74,17 @@ class Steps(Named, Estimator):
         where, products = features.pixels.device.type, self.backbone.precision
         with torch.autocast(where, products, enabled=products != torch.float32):
             concepts = self._generator()(features.pixels)  # (B, k, D)
-        scores = concept_scores(features.pixels, concepts)  # (B, N, k)
-        scores = self._merge(features.pixels, scores)
+        concepts = lloyd_rounds(features.pixels, concepts, self.settings.rounds or 0)
+        scores, _ = merge_alike(
+            features.pixels,
+            concept_scores(features.pixels, concepts),  # (B, N, k)
+            self.settings.merge,
+            products=products,
+        )
         regions = find_regions(assign(scores).unflatten(1, features.grid))
         if broken:
             scores = scores.masked_fill(~good[:, None, None], torch.nan)
         return Conceptualized(features, concepts, scores, regions)
-
-    def _merge(self, pixels: Tensor, scores: Tensor) -> Tensor:
-        """Make one of concepts that are alike, where the settings ask for it."""
-        threshold = self.settings.merge
-        if threshold is None or threshold >= 1:
-            return scores
-        sums, counts = concept_affinity(
-            pixels, assign(scores), scores.shape[2], products=self.backbone.precision
-        )
-        return merge_scores(scores, merge_concepts(sums, counts, threshold))
 
     @torch.inference_mode()
     def describe(self, found: Conceptualized, images: Tensor) -> Tensor:

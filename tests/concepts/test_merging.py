@@ -5,9 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.merging import (
     ROWS,
     concept_affinity,
+    merge_alike,
     merge_concepts,
     merge_scores,
     whole_affinity,
@@ -127,3 +129,21 @@ def test_non_contiguous_and_half_precision():
     sums, _ = concept_affinity(pixels, labels, 2)
     again, _ = concept_affinity(pixels.contiguous().float(), labels, 2)
     torch.testing.assert_close(sums, again)
+
+
+def test_alike_concepts_become_one_and_their_group_is_told():
+    pixels = torch.tensor([[[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]])
+    concepts = torch.tensor([[[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]])
+    scores = concept_scores(pixels, concepts)
+    merged, group = merge_alike(pixels, scores, 0.5)
+    assert group.tolist() == [[0, 0, 2]]
+    assert assign(merged).tolist() == [[0, 0, 2]]
+    torch.testing.assert_close(merged, merge_scores(scores, group))
+
+
+@pytest.mark.parametrize("threshold", [None, 1.0, 2])
+def test_nothing_merges_without_a_threshold_below_one(threshold):
+    scores = torch.rand(2, 5, 3)
+    same, group = merge_alike(torch.ones(2, 5, 4), scores, threshold)
+    assert same is scores
+    assert group.tolist() == [[0, 1, 2], [0, 1, 2]]

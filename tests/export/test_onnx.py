@@ -46,6 +46,7 @@ def model(tmp_path_factory):
         str(folder),
         side=32,
         stride=4,
+        rounds=2,
         merge=0.55,
         concepts=5,
         descriptor="mean-token",

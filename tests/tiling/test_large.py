@@ -66,6 +66,7 @@ def test_a_picture_of_one_tile_has_the_concepts_that_it_has_as_a_whole(
     model: ACSeg, photograph: Photograph, tmp_path: Path
 ) -> None:
     """With one tile there is nothing to blend: the labels are those of the usual way."""
+    model.settings = replace(model.settings, rounds=2)
     image = photograph(2, (40, 40))
     segment_large(model, ArrayWindows(image), tmp_path / "a.png")
     np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), model.segment(image).labels)

@@ -23,6 +23,13 @@ def fit(
     concepts: Annotated[
         int, typer.Option(help="Most concepts in one picture; 3 to 10. More: finer parts.")
     ] = 5,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            help="Rounds of k-means from a picture's concepts; 0 (the paper) to 20. More: closer "
+            "to the pixels."
+        ),
+    ] = None,
     merge: Annotated[
         float | None,
         typer.Option(help="Mean affinity above which two concepts become one; 0.3 to 1 (never)."),
@@ -94,6 +101,7 @@ def fit(
         backbone,
         classes=classes if classes == "auto" else _whole(classes, "--classes"),
         concepts=concepts,
+        rounds=rounds,
         merge=merge,
         steps=steps,
         batch=batch,

@@ -14,7 +14,42 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from acseg.concepts.assignment import assign
+
 ROWS = {"cpu": 256, "cuda": 2048}  # rows of the affinity held at once
+
+
+def merge_alike(
+    pixels: Tensor,
+    scores: Tensor,
+    threshold: float | None,
+    *,
+    products: torch.dtype = torch.float32,
+) -> tuple[Tensor, Tensor]:
+    """Make one of the concepts of each image that are alike.
+
+    Parameters
+    ----------
+    pixels, scores
+        (B, N, D), and (B, N, k) of `acseg.concepts.assignment.concept_scores`.
+    threshold
+        As in `merge_concepts`; None merges nothing.
+    products
+        As in `concept_affinity`.
+
+    Returns
+    -------
+    scores : Tensor
+        (B, N, k): `merge_scores`; the same tensor where nothing can merge.
+    group : Tensor
+        (B, k), int64: the concept that each is now part of.
+    """
+    k = scores.shape[2]
+    if threshold is None or threshold >= 1:
+        return scores, torch.arange(k, device=scores.device).expand(len(scores), k)
+    sums, counts = concept_affinity(pixels, assign(scores), k, products=products)
+    group = merge_concepts(sums, counts, threshold)
+    return merge_scores(scores, group), group
 
 
 def concept_affinity(

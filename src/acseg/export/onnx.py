@@ -107,6 +107,7 @@ def build_core(model: "ACSeg") -> Core:
     return Core(
         backbone,
         model.generator_,
+        rounds=settings.rounds or 0,
         merge=settings.merge,
         centres=centres,
         drawn=torch.from_numpy(drawn_ids(model.becomes_)).long(),

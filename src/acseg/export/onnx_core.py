@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from acseg.backbone.backbone import Backbone
 from acseg.concepts.assignment import assign, concept_scores
+from acseg.concepts.lloyd import lloyd_rounds
 from acseg.concepts.merging import merge_concepts, merge_scores, whole_affinity
 
 ABSENT = -3.0  # score of a prototype that owns no pixel: below every cosine, and after resizing too
@@ -23,6 +24,8 @@ class Core(nn.Module):
     backbone : Backbone
         In torch, float32, on the processor.
     generator : nn.Module
+    rounds : int
+        Of Lloyd, from the generator's concepts.
     merge : float or None
         Threshold of merging; None for never.
     centres : Tensor or None
@@ -41,6 +44,7 @@ class Core(nn.Module):
         backbone: Backbone,
         generator: nn.Module,
         *,
+        rounds: int,
         merge: float | None,
         centres: Tensor | None,
         drawn: Tensor,
@@ -50,6 +54,7 @@ class Core(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.generator = generator
+        self.rounds = rounds
         self.merge = merge
         self.classified = centres is not None
         self.foreground = foreground
@@ -60,7 +65,7 @@ class Core(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Turn images (B, 3, h, w) in 0..1 into scores (B, k, gh, gw) and classes (B, k) int64."""
         pixels, attention = self.backbone.encode(images)  # (B, N, D), (B, N)
-        concepts = self.generator(pixels)  # (B, k, D)
+        concepts = lloyd_rounds(pixels, self.generator(pixels), self.rounds)  # (B, k, D)
         scores = concept_scores(pixels, concepts)  # (B, N, k)
         k = scores.shape[2]
         if self.merge is not None and self.merge < 1:

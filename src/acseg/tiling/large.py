@@ -25,7 +25,8 @@ from acseg.classes.ids import BACKGROUND
 from acseg.classes.regions import find_regions
 from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.confidence import concept_confidence
-from acseg.concepts.merging import concept_affinity, merge_concepts, merge_scores
+from acseg.concepts.lloyd import lloyd_rounds
+from acseg.concepts.merging import merge_alike, merge_scores
 from acseg.drawing import NOT_FINITE, Conceptualized
 from acseg.errors import ImageError
 from acseg.images.colours import VOID, palette
@@ -172,16 +173,11 @@ def find_concepts(model: "ACSeg", windows: Windows, layout: Layout) -> Concepts:
             drawn.append(pixels[i, some])
     pixels = torch.cat(drawn)[None]  # (1, S, D)
     with torch.inference_mode():
-        vectors = model._generator()(pixels)  # (1, k, D)
+        vectors = model._generator()(pixels)
+        vectors = lloyd_rounds(pixels, vectors, model.settings.rounds or 0)  # (1, k, D)
         scores = concept_scores(pixels, vectors)  # (1, S, k)
-    k = vectors.shape[1]
-    group = torch.arange(k, device=vectors.device)[None]
-    threshold = model.settings.merge
-    if threshold is not None and threshold < 1:
-        sums, counts = concept_affinity(pixels, assign(scores), k)
-        group = merge_concepts(sums, counts, threshold)
-        scores = merge_scores(scores, group)
-    alive = assign(scores)[0].bincount(minlength=k) > 0  # (k,)
+        scores, group = merge_alike(pixels, scores, model.settings.merge)
+    alive = assign(scores)[0].bincount(minlength=vectors.shape[1]) > 0  # (k,)
     return Concepts(vectors, group, alive, concept_confidence(scores[0]).cpu().numpy())
 
 
