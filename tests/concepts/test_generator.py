@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
-from acseg.concepts.generator import AdaptiveConceptGenerator, PixelAttention, default_heads
+from acseg.concepts.generator import (
+    AdaptiveConceptGenerator,
+    PixelAttention,
+    attend_each_other,
+    default_heads,
+)
 
 
 def scramble(module, seed=0):
@@ -53,6 +58,63 @@ def test_attention_is_that_of_torch_with_projected_pixels(batch, n, k, heads, se
         out_proj_bias=look.out.bias,
     )
     torch.testing.assert_close(look(c, x), plain.transpose(0, 1), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("batch", "k", "heads"), [(1, 1, 1), (3, 5, 2), (2, 8, 4)])
+def test_concepts_attend_to_each_other_as_the_layer_of_torch_does(batch, k, heads):
+    layer = scramble(torch.nn.MultiheadAttention(24, heads, batch_first=True))
+    one, other = (pixels(batch, k, 24).requires_grad_() for _ in range(2))
+    mine = attend_each_other(one, layer)
+    plain, _ = layer(other, other, other, need_weights=False)
+    torch.testing.assert_close(mine, plain, rtol=1e-5, atol=1e-5)
+    mine.square().sum().backward()
+    found = [one.grad, *(p.grad.clone() for p in layer.parameters())]
+    layer.zero_grad()
+    plain.square().sum().backward()
+    expected = [other.grad, *(p.grad for p in layer.parameters())]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_frozen_weights_are_rounded_once_and_again_when_they_change():
+    generator = scramble(AdaptiveConceptGenerator(64, steps=2, heads=4))
+    x = pixels(3, 100, 64)
+
+    def of(one):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return one(x).detach()
+
+    trained = of(generator)
+    assert generator._rounded is None
+    exact = generator(x)
+    generator.requires_grad_(False)
+    with torch.inference_mode():
+        assert torch.equal(of(generator), trained)
+    kept = generator._rounded
+    assert torch.equal(of(generator), trained)
+    assert generator._rounded is kept
+    assert torch.equal(generator(x), exact)
+    assert len(generator.state_dict()) == len(dict(generator.named_parameters()))
+    wish = x.clone().requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        generator(wish).square().sum().backward()
+    assert wish.grad.abs().max() > 0
+
+    scramble(generator, seed=1)  # in place
+    changed = of(generator)
+    assert not torch.allclose(changed, trained, atol=0.1)
+    fresh = AdaptiveConceptGenerator(**generator.settings)
+    fresh.load_state_dict(generator.state_dict())
+    assert torch.equal(of(fresh), changed)
+
+
+def test_weights_made_in_inference_mode_are_not_kept_rounded():
+    with torch.inference_mode():  # their changes could not be seen
+        generator = AdaptiveConceptGenerator(12, steps=1, heads=2).requires_grad_(False)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            first = generator(pixels())
+            generator.steps[0].look.query.bias.fill_(3)
+            generator.steps[0].transform[1].weight.fill_(1)
+            assert not torch.equal(generator(pixels()), first)
 
 
 def test_autocast_takes_products_in_bfloat16_and_keeps_the_concepts_in_float32():

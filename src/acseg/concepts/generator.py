@@ -5,6 +5,9 @@ and then transforms each (feed-forward), always adding to what the concepts were
 What the paper leaves open, and what was measured to settle it, is in docs/generator.md.
 """
 
+from collections.abc import Iterable
+from copy import deepcopy
+
 import torch
 from torch import Tensor, nn, randn
 from torch.nn import functional as F
@@ -53,6 +56,7 @@ class AdaptiveConceptGenerator(nn.Module):
         self.settings = counts
         self.prototypes = nn.Parameter(randn(concepts, dim))
         self.steps = nn.ModuleList(Step(dim, heads, width) for _ in range(steps))
+        self._rounded: tuple[object, list[nn.Module]] | None = None  # no part of the state
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Generate the concepts of each image.
@@ -82,9 +86,24 @@ class AdaptiveConceptGenerator(nn.Module):
             )
         x = F.layer_norm(pixels, (dim,)).to(product_type(self.prototypes))  # (B, N, D), read often
         c = self.prototypes.expand(x.shape[0], -1, -1)  # (B, k, D)
-        for step in self.steps:
+        for step in self._steps_in(x.dtype):
             c = step(c, x)
         return c
+
+    def _steps_in(self, dtype: torch.dtype) -> Iterable[nn.Module]:
+        """Give the steps; those of frozen weights with matrices that were rounded once, and kept.
+
+        Autocast would round all matrices again for every batch, which takes longer than their
+        products with the concepts of one image do.
+        """
+        weights = list(self.steps.parameters())
+        if dtype == weights[0].dtype or any(w.requires_grad or w.is_inference() for w in weights):
+            return self.steps
+        state = (dtype, [(w.data_ptr(), w._version) for w in weights])
+        kept = self._rounded  # of any thread
+        if kept is None or kept[0] != state:
+            kept = self._rounded = (state, [rounded(step, dtype) for step in self.steps])
+        return kept[1]
 
 
 class Step(nn.Module):
@@ -107,7 +126,7 @@ class Step(nn.Module):
         """Update concepts c (B, k, D) from pixels x (B, N, D)."""
         c = c + self.look(self.look_norm(c), x)
         s = self.exchange_norm(c)
-        c = c + self.exchange(s, s, s, need_weights=False)[0]
+        c = c + attend_each_other(s, self.exchange)
         return c + self.transform(c)
 
 
@@ -148,6 +167,30 @@ class PixelAttention(nn.Module):
         means = means.transpose(0, 1).reshape(h, b * k, dim)
         gathered = (means @ value.mT).transpose(0, 1).reshape(b, k, dim)
         return self.out(gathered + self.value.bias)
+
+
+def attend_each_other(c: Tensor, layer: nn.MultiheadAttention) -> Tensor:
+    """Let the concepts c (B, k, D) of an image attend to each other, with the weights of a layer.
+
+    It is what the layer computes; for so few concepts a call of it takes longer than its products.
+    """
+    b, k, dim = c.shape
+    h, d = layer.num_heads, dim // layer.num_heads
+    projected = F.linear(c, layer.in_proj_weight, layer.in_proj_bias).view(b, k, 3, h, d)
+    query, key, value = projected.permute(2, 0, 3, 1, 4)  # (B, h, k, d) each
+    attention = (query @ key.mT * d**-0.5).softmax(dim=-1)  # (B, h, k, k)
+    gathered = (attention @ value).transpose(1, 2).reshape(b, k, dim)
+    return layer.out_proj(gathered)
+
+
+@torch.inference_mode(False)  # pixels may take a gradient later
+def rounded(step: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Copy a step with the matrices of its products in a type; norms and biases stay."""
+    step = deepcopy(step)
+    for weight in step.parameters():
+        if weight.ndim == 2:
+            weight.data = weight.data.to(dtype)
+    return step
 
 
 def product_type(weight: Tensor) -> torch.dtype:
