@@ -1,6 +1,6 @@
 """How fast is it, beside what the machine can do? All tables of docs/performance.md.
 
-    python benchmarks/performance.py                                # 15 minutes on 2 idle cores
+    python benchmarks/performance.py                                # 25 minutes on 2 idle cores
     python benchmarks/performance.py --only loss generator          # some tables
     python benchmarks/performance.py --json runs/performance.json   # keeps the other tables there
     python benchmarks/performance.py --json runs/performance.json --docs docs/performance.md
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from speed.machine import describe, measure_rates
+from speed.machine import describe, header, measure_rates
 from speed.timing import How, Table, markdown
 
 MARK = "<!-- tables of benchmarks/performance.py -->"
@@ -32,7 +32,9 @@ TABLES = {  # name on the command line: module that measures it
     "loss": "speed.loss",
     "generator": "speed.generator",
     "training": "speed.training",
+    "runtimes": "speed.runtimes",
     "segment": "speed.segment",
+    "plain": "speed.plain",
     "memory": "speed.memory",
 }
 
@@ -69,15 +71,6 @@ def main() -> None:
             args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         if args.docs:
             into_page(args.docs, found["tables"])
-
-
-def header(machine: dict[str, str], rates: dict[str, float]) -> str:
-    """Say on what was measured."""
-    lines = [f"- {name}: {value}" for name, value in machine.items()]
-    products = ", ".join(f"{name} {rates[name] / 1e9:.0f}" for name in ("float32", "bfloat16"))
-    lines.append(f"- billion operations/s of matrix products: {products}")
-    lines.append(f"- memory, GB/s read and written by a copy: {rates['bandwidth'] / 1e9:.0f}")
-    return "\n".join([*lines, ""])
 
 
 def into_page(page: Path, tables: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ Work = Callable[[np.ndarray], Any]  # what is done with pixels (B, N, D) of leng
 
 
 def generator(precision: str) -> Work:
-    """Generate concepts and assign the pixels to them as `acseg segment` does, a batch at once."""
+    """Generate concepts and assign the pixels to them, a batch at once."""
     import torch
 
     from acseg.concepts.assignment import assign, concept_scores

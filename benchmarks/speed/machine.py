@@ -48,6 +48,15 @@ def measure_rates(device: str, *, quick: bool) -> dict[str, float]:
     return rates
 
 
+def header(machine: dict[str, str], rates: dict[str, float]) -> str:
+    """Say on what was measured."""
+    lines = [f"- {name}: {value}" for name, value in machine.items()]
+    products = ", ".join(f"{name} {rates[name] / 1e9:.0f}" for name in ("float32", "bfloat16"))
+    lines.append(f"- billion operations/s of matrix products: {products}")
+    lines.append(f"- memory, GB/s read and written by a copy: {rates['bandwidth'] / 1e9:.0f}")
+    return "\n".join([*lines, ""])
+
+
 def _processor() -> str:
     """Name the processor and what it multiplies bfloat16 with."""
     name, flags = platform.processor() or platform.machine(), ""
