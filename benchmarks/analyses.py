@@ -20,9 +20,10 @@ from typing import Any
 
 from acseg.evaluation.results import ImageResult
 from acseg.experiments.analyses import by_classes, diversity
+from acseg.experiments.experiment import Experiment
+from acseg.experiments.memo import Shared
 from acseg.experiments.objectives import OBJECTIVES
 from acseg.experiments.recipe import Recipe, Row
-from acseg.experiments.reproduce import Experiment
 from acseg.progress import progress_bar
 from acseg.report.plots import draw_lines, save_figure
 from acseg.settings import DESCRIPTORS
@@ -37,10 +38,12 @@ class Analyses:
     def __init__(self, args: argparse.Namespace, bar: Any) -> None:
         self.args = args
         self._bar = bar
+        self._shared = Shared()
         self._base = Row(
             name="base",
             backbone=args.backbone,
             k=args.concepts,
+            rounds=args.rounds,
             merge=args.merge,
             steps=args.steps,
             learning_rate=args.learning_rate,
@@ -60,6 +63,7 @@ class Analyses:
                 self.args.root,
                 seed=seed,
                 images=self.args.images,
+                shared=self._shared,
                 progress=self._bar,
             ).run()
             for seed in self.args.seeds
@@ -138,6 +142,7 @@ def main() -> None:
     parser.add_argument("--fit", default="train", help="split to fit on; 'all' for a folder")
     parser.add_argument("--backbone", default="bundled")
     parser.add_argument("--concepts", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--merge", type=float, default=1.0)
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--learning-rate", type=float, default=1e-3)

@@ -46,16 +46,59 @@ def test_a_recipe_prints_and_writes_its_table(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out = tmp_path / "rows.json"
+    out = tmp_path / "rows.jsonl"
     common = [str(recipe), "--root", str(labelled), "--backbone", str(tiny_backbone)]
     assert run(*common, "--seeds", "0,1", "--images", "4", "--device", "cpu", "-o", str(out)) == 0
     table = capsys.readouterr().out
     assert "| retrieval | classes known (retrieval) | 2 | mIoU |" in table
     assert "| 99.0 | nobody |" in table
-    rows = json.loads(out.read_text())["rows"]
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    done = [(line["row"], line["seed"]) for line in lines]
+    assert done == [("retrieval", 0), ("retrieval", 1), ("masks", 0), ("masks", 1)]
+    assert lines[0]["figures"]["mIoU"] > 60
+
+
+def test_json_has_the_rows_with_their_means(
+    recipe: Path, labelled: Path, tiny_backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = [str(recipe), "--root", str(labelled), "--backbone", str(tiny_backbone)]
+    assert run(*common, "--seeds", "0,1", "--images", "4", "--device", "cpu", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["name"] for row in rows] == ["retrieval", "masks"]
     assert rows[0]["seeds"] == [0, 1]
     assert rows[0]["figures"]["mIoU"]["mean"] > 60
+
+
+def test_a_run_that_was_killed_goes_on(
+    recipe: Path,
+    labelled: Path,
+    tiny_backbone: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from acseg.experiments.experiment import Experiment
+
+    out, whole = tmp_path / "rows.jsonl", Experiment.run
+    common = [str(recipe), "--root", str(labelled), "--backbone", str(tiny_backbone)]
+    common += ["--seeds", "0,1", "--images", "4", "--device", "cpu", "-o", str(out)]
+    begun: list[tuple[str, int]] = []
+
+    def killed(self: Experiment) -> object:
+        begun.append((self.row.name, self.seed))
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return whole(self)
+
+    monkeypatch.setattr(Experiment, "run", killed)
+    assert run(*common) != 0
+    assert len(out.read_text().splitlines()) == 2
+    assert run(*common) == 0
+    assert begun[2:] == [("masks", 0), ("masks", 0), ("masks", 1)]  # from where it was
+    table = capsys.readouterr().out
+    assert run(*common) == 0  # nothing left to do
+    assert capsys.readouterr().out == table
+    assert len(begun) == 5
 
 
 def test_seeds_that_are_no_numbers_are_wrong_usage(recipe: Path, labelled: Path) -> None:

@@ -8,10 +8,12 @@ import torch
 from acseg import ACSeg
 from acseg.backbone.features import Features
 from acseg.concepts.assignment import assign
+from acseg.experiments import conceptualizers
 from acseg.experiments.conceptualizers import (
+    SEEDLESS,
     Stopwatch,
+    cluster_features,
     from_labels,
-    make_conceptualizer,
     mirrored,
 )
 from acseg.images.batch import to_tensor
@@ -46,34 +48,49 @@ def test_the_mirror_image_of_a_symmetric_backbone_changes_nothing() -> None:
     torch.testing.assert_close(both.attention, first.attention)
 
 
+@pytest.fixture(scope="module")
+def encoded(model: ACSeg, photograph: Callable[..., np.ndarray]) -> tuple[np.ndarray, Features]:
+    picture = photograph(1)
+    image = to_tensor(picture, side=model.side, multiple=model.backbone.patch)[None]
+    return picture, model.backbone(image)
+
+
 @pytest.mark.parametrize("method", ["kmeans", "slic", "ncut"])
 def test_every_clustering_goes_the_same_way(
-    model: ACSeg, photograph: Callable[..., np.ndarray], method: str
+    encoded: tuple[np.ndarray, Features], method: str
 ) -> None:
-    picture = photograph(1)
-    image = to_tensor(picture, side=model.side, multiple=model.backbone.patch)[None]
-    found = make_conceptualizer(model, method, k=3, seed=0)(picture, image)
+    picture, features = encoded
+    labels = cluster_features(features, picture, method, k=3, seed=0)
+    found = from_labels(features, labels)
     assert 1 <= len(found.regions) <= 3
-    assert found.scores.shape[1] == np.prod(found.features.grid)
+    assert torch.equal(assign(found.scores)[0], labels)
 
 
-def test_the_acg_gives_what_the_model_gives(
-    model: ACSeg, photograph: Callable[..., np.ndarray]
+@pytest.mark.parametrize("method", sorted(SEEDLESS))
+def test_what_draws_nothing_gives_every_seed_the_same(
+    encoded: tuple[np.ndarray, Features], method: str
 ) -> None:
-    picture = photograph(2)
-    image = to_tensor(picture, side=model.side, multiple=model.backbone.patch)[None]
-    found = make_conceptualizer(model, "acg", k=9, seed=0)(picture, image)
-    torch.testing.assert_close(found.scores, model.conceptualize(image).scores)
-    flipped = make_conceptualizer(model, "acg", k=9, seed=0, flip=True)(picture, image)
-    assert not torch.equal(flipped.scores, found.scores)
+    picture, features = encoded
+    first, other = (cluster_features(features, picture, method, k=4, seed=s) for s in (0, 7))
+    assert torch.equal(first, other)
 
 
-def test_a_stopwatch_counts_pictures(model: ACSeg, photograph: Callable[..., np.ndarray]) -> None:
-    picture = photograph(1)
-    image = to_tensor(picture, side=model.side, multiple=model.backbone.patch)[None]
-    watch = Stopwatch(model)
-    timed = watch.around(make_conceptualizer(model, "spectral", k=3, seed=0))
-    timed(picture, image)
-    timed(picture, image)
-    assert watch.pictures == 2
-    assert watch.rate > 0
+def test_what_draws_nothing_is_never_given_a_random_state() -> None:
+    import inspect
+
+    from acseg.evaluation import baselines
+
+    for method, function in baselines.BASELINES.items():
+        drawn = "random_state" in inspect.getsource(function)
+        assert drawn == (method not in SEEDLESS)
+
+
+def test_a_stopwatch_adds_up_seconds_and_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([1.0, 1.5, 7.0, 8.5])
+    monkeypatch.setattr(conceptualizers, "_now", lambda: next(times))
+    watch = Stopwatch()
+    assert watch.rate == float("inf")
+    for _ in range(2):
+        with watch:
+            pass
+    assert (watch.seconds, watch.pictures, watch.rate) == (2.0, 2, 1.0)

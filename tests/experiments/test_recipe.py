@@ -52,6 +52,9 @@ def test_rows_take_what_they_share_and_change_what_they_name(tmp_path: Path) -> 
         (('score = "val"', 'crop = "round"'), "crop 'round' is unknown"),
         (("[data]", "[data"), "cannot read the recipe"),
         (('title = "A table"', "colour = 3"), "the recipe has no 'colour'"),
+        (('name = "two"', 'name = "one"'), "two rows are called 'one'"),
+        (("[[rows]]", "[[methods]]"), r"\[\[methods\]\] and \[\[protocols\]\] go together"),
+        (("[settings]", "[methods]"), r"expected \[\[methods\]\] with two brackets"),
     ],
 )
 def test_what_is_wrong_is_named_with_the_file(
@@ -62,6 +65,41 @@ def test_what_is_wrong_is_named_with_the_file(
     with pytest.raises(DataError, match=message) as caught:
         read_recipe(path)
     assert "a.toml" in str(caught.value)
+
+
+def test_every_method_meets_every_protocol(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(
+        GOOD
+        + """
+[[methods]]
+name = "few"
+method = "kmeans"
+k = 2
+[[methods]]
+name = "many"
+k = 9
+[[protocols]]
+name = "P1"
+[[protocols]]
+name = "5-NN"
+classify = "retrieval"
+neighbours = 5
+"""
+    )
+    rows = read_recipe(path).rows
+    names = ["few; P1", "many; P1", "few; 5-NN", "many; 5-NN", "one", "two"]
+    assert [row.name for row in rows] == names
+    assert [row.k for row in rows] == [2, 9, 2, 9, 7, 3]
+    assert [row.method for row in rows] == ["kmeans", "acg", "kmeans", "acg", "acg", "acg"]
+    assert [row.neighbours for row in rows] == [1, 1, 5, 5, 1, 1]
+
+
+def test_a_row_tells_what_its_figures_depend_on() -> None:
+    row = Row(name="a", k=3, expected=1.0, spread=0.1, source="b")
+    assert row.measured() == Row(name="c", k=3).measured()
+    assert row.measured() != Row(name="a", k=4).measured()
+    assert row.measured() != Row(name="a", k=3, figure="images/s").measured()
 
 
 def test_a_recipe_without_rows_is_refused(tmp_path: Path) -> None:

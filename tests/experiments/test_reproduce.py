@@ -9,18 +9,19 @@ import torch.nn.functional as F
 
 from acseg.classes.text import TextPixels
 from acseg.errors import DataError
-from acseg.experiments import reproduce as module
+from acseg.experiments import experiment as module
+from acseg.experiments.experiment import Experiment
 from acseg.experiments.objectives import OBJECTIVES
 from acseg.experiments.recipe import Recipe
-from acseg.experiments.reproduce import Experiment, reproduce
+from acseg.experiments.reproduce import reproduce
 
 Make = Callable[..., Recipe]
 
 
 def figures(recipe: Recipe, root: Path, **settings: Any) -> dict[str, float]:
-    [(_, _, found, failed)] = reproduce(recipe, root, seeds=[0], device="cpu", **settings)
-    assert failed == []
-    return found
+    [(_, result)] = reproduce(recipe, root, seeds=[0], device="cpu", **settings)
+    assert result.failed == {}
+    return result.figures
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_every_seed_and_row_is_run_on_the_pictures_asked_for(
             progress=lambda task, done, of, note: told.append((task, done, of)),
         )
     )
-    assert [seed for _, seed, _, _ in runs] == [0, 3]
+    assert [result.seed for _, result in runs] == [0, 3]
     assert told == [("scoring", 1, 2), ("scoring", 2, 2)] * 2
 
 
@@ -126,9 +127,9 @@ def test_a_picture_that_cannot_be_read_is_named_and_the_rest_scored(
     shutil.copytree(labelled, root)
     (root / "images" / "3.png").write_bytes(b"no picture")
     recipe = recipe_of(method="kmeans", classify="none", protocol="image")
-    [(_, _, found, failed)] = reproduce(recipe, root, seeds=[0], device="cpu")
-    assert [name for name, _ in failed] == ["3"]
-    assert found["mIoU"] > 60
+    [(_, result)] = reproduce(recipe, root, seeds=[0], device="cpu")
+    assert list(result.failed) == ["3"]
+    assert result.figures["mIoU"] > 60
 
 
 def test_a_data_set_that_is_not_there_is_named(recipe_of: Make, tmp_path: Path) -> None:

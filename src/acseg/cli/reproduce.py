@@ -9,7 +9,7 @@ from acseg.cli.options import Device, app
 from acseg.cli.say import name_failed
 
 
-@app.command(epilog="Example:  acseg reproduce recipes/camvid.toml --root CamVid/ --seeds 0,1,2")
+@app.command(epilog="Example:  acseg reproduce recipes/camvid.toml --root CamVid/ -o camvid.jsonl")
 def reproduce(
     recipe: Annotated[Path, typer.Argument(help="A TOML file, such as those in recipes/.")],
     root: Annotated[Path, typer.Option(help="Folder of its data set (see data check).")],
@@ -21,7 +21,13 @@ def reproduce(
         str | None, typer.Option(help="Another backbone for all rows: a folder or a name.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Write the rows here, too (JSON).")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Write each row and seed here as it is done (JSON lines); started again, it goes "
+            "on from what is there.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     device: Device = "auto",
@@ -32,8 +38,8 @@ def reproduce(
 
     from acseg.experiments.recipe import read_recipe
     from acseg.experiments.reproduce import reproduce as run
+    from acseg.experiments.results import Result, Results
     from acseg.experiments.table import Measured, markdown
-    from acseg.images.write import write_atomic
     from acseg.progress import progress_bar
 
     found = read_recipe(recipe)
@@ -45,20 +51,24 @@ def reproduce(
         raise typer.BadParameter(
             f"--seeds takes whole numbers with commas, not {seeds!r}"
         ) from None
-    done: dict[str, list[tuple[int, dict[str, float]]]] = {}
-    failed: dict[str, str] = {}
+    results = Results(out)
+    done: dict[str, list[Result]] = {}
     with progress_bar() as bar:
-        for row, seed, figures, lost in run(
-            found, root, seeds=chosen, images=images, device=device, progress=bar
+        for row, result in run(
+            found,
+            root,
+            seeds=chosen,
+            images=images,
+            device=device,
+            results=results,
+            progress=bar,
         ):
-            done.setdefault(row.name, []).append((seed, figures))
-            failed |= dict(lost)
+            done.setdefault(row.name, []).append(result)
     rows = [
-        Measured(row, *(tuple(part) for part in zip(*done[row.name], strict=True)))
-        for row in found.rows
+        Measured(row, tuple(r.seed for r in own), tuple(r.figures for r in own))
+        for row, own in ((row, done[row.name]) for row in found.rows)
     ]
-    listing = json.dumps({"title": found.title, "rows": [r.to_dict() for r in rows]}, indent=1)
-    if out is not None:
-        write_atomic(out, listing + "\n")
-    typer.echo(listing if as_json else markdown(found, rows))
+    listing = {"title": found.title, "rows": [row.to_dict() for row in rows]}
+    typer.echo(json.dumps(listing, indent=1) if as_json else markdown(found, rows))
+    failed = {name: why for own in done.values() for r in own for name, why in r.failed.items()}
     name_failed(sorted(failed.items()))

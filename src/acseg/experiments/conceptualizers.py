@@ -1,8 +1,8 @@
-"""From a picture to its regions, by the ACG or by another clustering, behind one call."""
+"""From a picture to its regions, by the ACG or by another clustering."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
+from types import TracebackType
 
 import numpy as np
 import torch
@@ -14,51 +14,9 @@ from acseg.classes.descriptors import mean_token
 from acseg.classes.regions import find_regions
 from acseg.drawing import Conceptualized
 from acseg.evaluation.baselines import cluster
-from acseg.model import ACSeg
 
-Conceptualize = Callable[[np.ndarray, Tensor], Conceptualized]
-
-
-def make_conceptualizer(
-    model: ACSeg, method: str, *, k: int, seed: int, flip: bool = False
-) -> Conceptualize:
-    """Make the step from a picture to its regions.
-
-    Parameters
-    ----------
-    model : ACSeg
-        Gives the backbone, and for "acg" the trained generator.
-    method : str
-        "acg" or a name of `acseg.evaluation.baselines.BASELINES`.
-    k : int
-        Clusters of a picture, for the methods that need to be told.
-    seed : int
-    flip : bool
-        Average the pixels of a picture and its mirror image.
-
-    Returns
-    -------
-    callable
-        (picture (H, W, 3) uint8, image (1, 3, h, w)) to Conceptualized.
-    """
-
-    def conceptualize(picture: np.ndarray, image: Tensor) -> Conceptualized:
-        features = model.backbone(image)
-        if flip:
-            features = mirrored(features, model.backbone(image.flip(-1)))
-        if method == "acg":
-            return model.conceptualize_features(features)
-        labels = cluster(
-            features.pixels[0].float().cpu().numpy(),
-            method,
-            k=k,
-            seed=seed,
-            grid=features.grid,
-            image=picture,
-        )
-        return from_labels(features, torch.from_numpy(labels).to(features.pixels.device))
-
-    return conceptualize
+SEEDLESS = frozenset({"agglomerative", "ncut", "felzenszwalb", "slic"})
+"""Clusterings that draw nothing at random: all seeds find the same."""
 
 
 def mirrored(features: Features, other: Features) -> Features:
@@ -74,6 +32,37 @@ def mirrored(features: Features, other: Features) -> Features:
     )
 
 
+def cluster_features(
+    features: Features, picture: np.ndarray, method: str, *, k: int, seed: int
+) -> Tensor:
+    """Cluster the pixels of one picture by a method of `acseg.evaluation.baselines`.
+
+    Parameters
+    ----------
+    features : Features
+        Of one image.
+    picture : (H, W, 3) uint8
+    method : str
+    k : int
+        Clusters, for the methods that need to be told.
+    seed : int
+
+    Returns
+    -------
+    (N,) int64
+        On the device of the features.
+    """
+    labels = cluster(
+        features.pixels[0].float().cpu().numpy(),
+        method,
+        k=k,
+        seed=seed,
+        grid=features.grid,
+        image=picture,
+    )
+    return torch.from_numpy(labels).to(features.pixels.device)
+
+
 def from_labels(features: Features, labels: Tensor) -> Conceptualized:
     """Take the clusters (N,) of one image's pixels as its concepts, each the mean of its pixels.
 
@@ -87,28 +76,33 @@ def from_labels(features: Features, labels: Tensor) -> Conceptualized:
 
 
 class Stopwatch:
-    """Time a conceptualizer without its backbone: seconds in all, pictures in all."""
+    """Time the step from pixels to regions: ``with watch:`` around one picture adds its seconds."""
 
-    def __init__(self, model: ACSeg) -> None:
+    def __init__(self) -> None:
         self.seconds = 0.0
         self.pictures = 0
-        self._model = model
+        self._begun = 0.0
 
-    def around(self, conceptualize: Conceptualize) -> Conceptualize:
-        """Wrap a conceptualizer so that its time is added up."""
+    def __enter__(self) -> None:
+        self._begun = _now()
 
-        def timed(picture: np.ndarray, image: Tensor) -> Conceptualized:
-            begun = time.perf_counter()
-            self._model.backbone(image)
-            encoded = time.perf_counter()
-            found = conceptualize(picture, image)
-            self.seconds += max(0.0, time.perf_counter() - encoded - (encoded - begun))
-            self.pictures += 1
-            return found
-
-        return timed
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.seconds += _now() - self._begun
+        self.pictures += 1
 
     @property
     def rate(self) -> float:
-        """Pictures a second, the backbone not counted."""
+        """Pictures a second."""
         return self.pictures / self.seconds if self.seconds else float("inf")
+
+
+def _now() -> float:
+    """Tell the time when all that was asked of a GPU is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()

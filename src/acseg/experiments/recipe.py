@@ -30,6 +30,9 @@ CHOICES = {
     "objective": tuple(OBJECTIVES),
 }
 
+LISTS = ("methods", "protocols", "rows")
+SAID = ("name", "expected", "spread", "source")  # fields of a row that change no figure
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -48,8 +51,8 @@ class Row:
         whole collection.
     k : int
         Prototypes, or clusters of a picture.
-    merge : float or None
-        As in `Settings`; 1 never.
+    rounds, merge : int or None, float or None
+        As in `Settings`, of "acg": 0 rounds and a merge of 1 are the paper.
     steps, batch, learning_rate, self_affinity
         Of the generator's training.
     objective : str
@@ -89,6 +92,7 @@ class Row:
     block: int | None = None
     method: str = "acg"
     k: int = 5
+    rounds: int | None = None
     merge: float | None = None
     steps: int = 2500
     batch: int = 32
@@ -126,6 +130,10 @@ class Row:
             raise DataError('method "pixels" has no regions: it goes with classify = "clusters"')
         if self.classify == "text" and not self.text_model:
             raise DataError('classify = "text" needs text_model, a CLIP or SigLIP folder or name')
+
+    def measured(self) -> tuple[tuple[str, Any], ...]:
+        """Give what the figures of the row depend on: not its name, nor what was published."""
+        return tuple((f.name, getattr(self, f.name)) for f in fields(self) if f.name not in SAID)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +180,17 @@ def read_recipe(path: Path) -> Recipe:
         name = "ACG, k = 5"
         expected = 47.1
 
+    Many methods under many protocols are two short lists: each of [[methods]] with each of
+    [[protocols]] makes a row named "METHOD; PROTOCOL", before those of [[rows]]. Both hold fields
+    of a row, too::
+
+        [[methods]]
+        name = "k-means, k = 5"
+        method = "kmeans"
+        [[protocols]]
+        name = "1-NN"
+        classify = "retrieval"
+
     Raises
     ------
     DataError
@@ -188,21 +207,17 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _recipe(found: dict[str, Any]) -> Recipe:
-    _known(found, ("title", "table", "cost", "data", "settings", "rows"), "the recipe")
+    _known(found, ("title", "table", "cost", "data", "settings", *LISTS), "the recipe")
     data = found.get("data")
     if not isinstance(data, dict) or data.get("name") not in DATASETS:
         raise DataError(f"[data] needs a name, one of {', '.join(DATASETS)}")
     _known(data, ("name", "fit", "score", "crop"), "[data]")
     if data.get("crop") not in (None, *CROPS):
         raise DataError(f"crop {data['crop']!r} is unknown; take one of {', '.join(CROPS)}")
-    shared, rows = found.get("settings", {}), found.get("rows", [])
-    if not isinstance(shared, dict) or not isinstance(rows, list) or not rows:
-        raise DataError("expected a table [settings] and at least one [[rows]]")
-    names = [f.name for f in fields(Row)]
-    for row in (shared, *rows):
-        _known(row, names, "a row")
-    if any("name" not in row for row in rows):
-        raise DataError("each of [[rows]] needs a name")
+    shared = found.get("settings", {})
+    if not isinstance(shared, dict):
+        raise DataError("expected a table [settings]")
+    _known(shared, [f.name for f in fields(Row)], "a row")
     return Recipe(
         title=str(found.get("title", "")),
         table=str(found.get("table", "")),
@@ -211,8 +226,36 @@ def _recipe(found: dict[str, Any]) -> Recipe:
         fit=data.get("fit"),
         score=data.get("score"),
         crop=data.get("crop"),
-        rows=tuple(Row(**(shared | row)) for row in rows),
+        rows=tuple(Row(**(shared | row)) for row in _rows(found)),
     )
+
+
+def _rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """List the rows: each method under each protocol, then those that are written out."""
+    for kind in LISTS:
+        tables = found.get(kind, [])
+        if not isinstance(tables, list):
+            raise DataError(f"expected [[{kind}]] with two brackets")
+        for table in tables:
+            _known(table, [f.name for f in fields(Row)], "a row")
+            if "name" not in table:
+                raise DataError(f"each of [[{kind}]] needs a name")
+    methods, protocols = found.get("methods", []), found.get("protocols", [])
+    if bool(methods) != bool(protocols):
+        raise DataError("[[methods]] and [[protocols]] go together")
+    rows = [
+        method | protocol | {"name": f"{method['name']}; {protocol['name']}"}
+        for protocol in protocols
+        for method in methods
+    ]
+    rows += found.get("rows", [])
+    if not rows:
+        raise DataError("expected at least one of [[rows]], or [[methods]] and [[protocols]]")
+    names = [row["name"] for row in rows]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise DataError(f"two rows are called {twice[0]!r}")
+    return rows
 
 
 def _known(table: dict[str, Any], names: Any, where: str) -> None:
