@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from acseg import cli
+from acseg.bundle import BUNDLED
 from acseg.images.write import write_labels
-from acseg.model import BUNDLED
 
 Photos = Callable[..., Path]
 
@@ -379,7 +379,7 @@ def test_demo_segments_the_samples(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The tiny RUN stands in for the bundled model, small pictures for the samples."""
-    monkeypatch.setattr("acseg.model.BUNDLED", tiny_run)
+    monkeypatch.setattr("acseg.bundle.BUNDLED", tiny_run)
     monkeypatch.setattr("acseg.demo.sample_photographs", lambda: [folder / "a.png"])
     done = acseg("demo", "-o", tmp_path / "demo")
     assert done.status == 0

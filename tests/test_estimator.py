@@ -87,7 +87,7 @@ def test_a_wrong_change_changes_nothing(
 
 
 def test_what_the_bundled_backbone_fills_in_is_still_open() -> None:
-    from acseg.model import BUNDLED
+    from acseg.bundle import BUNDLED
 
     own, _ = read_config(BUNDLED)
     model = ACSeg(stride=8, device="cpu")

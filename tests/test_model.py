@@ -360,7 +360,7 @@ def test_the_bundled_backbone_brings_the_settings_it_was_made_for(
     made_for = replace(read_run(tiny_run).settings, backbone="bundled", rounds=4, merge=0.75)
     bundled = read_run(tiny_run)
     write_run(tmp_path / "bundled", type(bundled)(made_for, bundled.generator, None, {}))
-    monkeypatch.setattr("acseg.model.BUNDLED", tmp_path / "bundled")
+    monkeypatch.setattr("acseg.bundle.BUNDLED", tmp_path / "bundled")
     monkeypatch.setattr("acseg.backbone.folders.bundled_folder", lambda: tiny_backbone)
     folder = photos(tmp_path / "photos", ["a.png", "b.png"])
     short = tiny_settings | {"backbone": "bundled", "steps": 1, "classes": 2, "side": None}

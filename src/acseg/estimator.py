@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from sklearn.exceptions import NotFittedError
 
+from acseg.bundle import fill_in
 from acseg.errors import RunError
 from acseg.settings import Settings
 
@@ -86,12 +87,15 @@ class Estimator:
         if any(name in LOADED for name in parameters):
             self._backbone = None
         elif self._backbone is not None:
-            self._settle()
+            self._fill_in()
         return self
 
-    def _settle(self) -> None:
+    def _fill_in(self) -> None:
         """Fill in the settings that were left open, and keep which they were."""
-        raise NotImplementedError
+        told, self.settings = self.settings, fill_in(self.settings)
+        for name in SETTINGS:
+            if getattr(self.settings, name) != getattr(told, name):
+                self._filled[name] = getattr(self.settings, name)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the backbone, which is loaded again where the object is unpickled."""

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from acseg import bundle
 from acseg.backbone.backbone import Backbone
 from acseg.concepts.modularity import modularity_loss
 from acseg.drawing import Draw, class_drawings, concept_drawings
@@ -18,13 +18,10 @@ from acseg.errors import DataError
 from acseg.images.batch import to_tensor
 from acseg.images.open import open_pictures
 from acseg.restore import check_centres, restore_generator
-from acseg.run import Run, read_config, read_run, write_run
+from acseg.run import Run, read_run, write_run
 from acseg.segmentation import Segmentation
 from acseg.settings import Settings
 from acseg.steps import Steps
-
-BUNDLED = Path(__file__).parent / "bundled"
-OPEN = ("side", "stride", "rounds", "merge")  # settings that the bundled backbone fills in
 
 Source = str | Path | bytes | Image.Image | np.ndarray
 
@@ -105,7 +102,7 @@ class ACSeg(Steps):
         BackboneError
             If the backbone that the RUN names cannot be loaded.
         """
-        folder = BUNDLED if run is None else Path(run)
+        folder = bundle.BUNDLED if run is None else Path(run)
         found = read_run(folder)
         model = cls(device=device, precision=precision, runtime=runtime)
         model.settings = found.settings
@@ -238,12 +235,6 @@ class ACSeg(Steps):
         background = self.settings.background
         return class_drawings(found, ids, sure, background=background, names=self.names_)
 
-    def _settle(self) -> None:
-        if self.settings.backbone == "bundled":
-            told, self.settings = self.settings, settled(self.settings)
-            left = [name for name in OPEN if getattr(told, name) is None]
-            self._filled |= {name: getattr(self.settings, name) for name in left}
-
     def _modularity(self, pictures: list[np.ndarray], images: Tensor) -> list[float]:
         found = self.conceptualize(images)
         own = self.settings.self_affinity
@@ -257,10 +248,3 @@ class ACSeg(Steps):
             image = to_tensor(picture, side=self.side, multiple=self.backbone.patch)
             results += batch([picture], image[None])
         return results if several else results[0]
-
-
-def settled(settings: Settings) -> Settings:
-    """Fill in, for the bundled backbone, what it was measured to need and the user left open."""
-    own, _ = read_config(BUNDLED)
-    open_ones = [name for name in OPEN if getattr(settings, name) is None]
-    return replace(settings, **{name: getattr(own, name) for name in open_ones})

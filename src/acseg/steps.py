@@ -116,7 +116,7 @@ class Steps(Named, Estimator):
     def backbone(self) -> Backbone:
         """The frozen backbone, loaded at first use."""
         if self._backbone is None:
-            self._settle()
+            self._fill_in()
             self._backbone = load_backbone(
                 self.settings.backbone,
                 block=self.settings.block,

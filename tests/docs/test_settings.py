@@ -22,7 +22,7 @@ def test_every_setting_is_explained_with_its_default() -> None:
 
 
 def test_what_the_bundled_model_brings_is_true() -> None:
-    from acseg.model import BUNDLED, OPEN
+    from acseg.bundle import BUNDLED, OPEN
     from acseg.run import read_config
 
     own, _ = read_config(BUNDLED)

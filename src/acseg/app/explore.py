@@ -84,7 +84,7 @@ def find_choices(runs: Sequence[Path]) -> list[Choice]:
     RunError
         Naming the first folder that is no RUN.
     """
-    from acseg.model import BUNDLED as FOLDER
+    from acseg.bundle import BUNDLED as FOLDER
 
     if not runs:
         return [Choice(None, BUNDLED, read_config(FOLDER)[0].concepts)]

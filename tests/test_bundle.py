@@ -1,0 +1,30 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from acseg.bundle import BUNDLED, OPEN, fill_in
+from acseg.run import read_config, read_run, write_run
+from acseg.settings import Settings
+
+
+def test_what_was_left_open_is_filled_in() -> None:
+    own, _ = read_config(BUNDLED)
+    filled = fill_in(Settings())
+    assert [getattr(filled, name) for name in OPEN] == [getattr(own, name) for name in OPEN]
+    assert replace(filled, **dict.fromkeys(OPEN)) == Settings()
+
+
+def test_what_was_told_stays(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = read_run(tiny_run)
+    write_run(tmp_path, replace(run, settings=replace(run.settings, rounds=4, merge=0.7)))
+    monkeypatch.setattr("acseg.bundle.BUNDLED", tmp_path)
+    filled = fill_in(Settings(rounds=0, side=64))
+    assert (filled.rounds, filled.side, filled.merge) == (0, 64, 0.7)
+
+
+def test_other_backbones_bring_nothing() -> None:
+    settings = Settings(backbone="facebook/dino-vits8")
+    assert fill_in(settings) is settings
