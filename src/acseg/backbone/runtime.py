@@ -1,8 +1,8 @@
 """Which program runs the blocks of a backbone: torch, OpenVINO or ONNX Runtime.
 
 On a processor OpenVINO is the fastest of the three in both number formats, ONNX Runtime is faster
-than torch in float32 only, and has no bfloat16 there: measured by benchmarks/performance.py, printed
-in docs/performance.md. On a GPU torch runs everything. Nothing here imports another runtime.
+than torch in float32 only, and has no bfloat16 there: see docs/performance.md. On a GPU torch runs
+everything. Nothing here imports another runtime.
 """
 
 import importlib.util
