@@ -9,7 +9,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from speed.pixels import pixels_of_photographs, squares_of  # noqa: E402
+from speed.pixels import pixels_of_photographs, squares_of
 
 
 def test_pixels_are_of_length_one_and_no_two_images_are_alike() -> None:
