@@ -157,3 +157,8 @@ def test_faults_of_classes(tmp_path: Path, text: str, fault: str) -> None:
     (tmp_path / "classes.json").write_text(text)
     with pytest.raises(DataError, match=fault):
         read_classes(tmp_path / "classes.json")
+
+
+def test_where_the_label_map_lies() -> None:
+    assert Record("sub/a.jpg", labels="elsewhere/b.png").place({}) == "elsewhere/b.png"
+    assert Record("sub/a.jpg").place({"sub/a.jpg": "sub/a.png"}) == "labels/sub/a.png"

@@ -13,7 +13,7 @@ from acseg.images.walk import Source
 from acseg.images.write import (
     encode_labels,
     label_name,
-    overlay_name,
+    overlay_of,
     read_labels,
     remove_partials,
     write_atomic,
@@ -98,8 +98,8 @@ def test_no_two_label_maps_ever_meet(relatives: set[str]) -> None:
     assert all(name.endswith(".png") for name in names.values())
 
 
-def test_overlay_name() -> None:
-    assert overlay_name("sub/a.jpg.png") == "sub/a.jpg.jpg"
+def test_the_overlay_of_a_label_map() -> None:
+    assert overlay_of("labels/sub/a.jpg.png") == "overlays/sub/a.jpg.jpg"
 
 
 @settings(deadline=None)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from acseg.errors import DataError
 from acseg.images.records import ClassRecord, Exemplar, Record, write_classes, write_records
-from acseg.images.write import label_name, overlay_name
+from acseg.images.write import label_name, overlay_of
 from acseg.report.html import write_report
 from acseg.segmentation import Segmentation
 
@@ -40,7 +40,7 @@ def make(tmp_path: Path) -> Make:
             Image.fromarray(image).save(photograph)
             found = Segmentation(labels, image, kind=kind, confidence={0: 0.5, 1: 0.25 * (i % 4)})  # type: ignore[arg-type]
             found.save(out / "labels" / places[name])
-            drawn = out / "overlays" / overlay_name(places[name])
+            drawn = out / overlay_of(f"labels/{places[name]}")
             drawn.parent.mkdir(parents=True, exist_ok=True)
             found.overlay().save(drawn)
             records.append(

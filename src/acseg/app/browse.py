@@ -10,7 +10,7 @@ from PIL import Image
 from acseg.errors import AcsegError, DataError
 from acseg.images.colours import VOID, palette
 from acseg.images.records import Record, read_classes, read_records
-from acseg.images.write import overlay_name, read_labels_small
+from acseg.images.write import overlay_of, read_labels_small
 from acseg.report.thumbnails import photograph_thumbnail
 
 PAGE = 24  # pictures shown at once
@@ -130,7 +130,7 @@ class Folder:
         labels = self.records[place].labels
         if not labels or not labels.startswith("labels/"):
             return None
-        path = self.inside("overlays/" + overlay_name(labels.removeprefix("labels/")))
+        path = self.inside(overlay_of(labels))
         try:
             return None if path is None else photograph_thumbnail(path, side)
         except AcsegError:

@@ -14,7 +14,7 @@ from acseg.errors import DataError, ImageError
 from acseg.images.records import Kind, Record, record_line
 from acseg.images.stream import stamp
 from acseg.images.walk import Failure, Source, find_images
-from acseg.images.write import label_name, overlay_name, remove_partials, write_atomic
+from acseg.images.write import label_name, overlay_of, remove_partials, write_atomic
 from acseg.lock import locked
 from acseg.model import ACSeg
 from acseg.report.html import write_report
@@ -175,7 +175,7 @@ def wanted(name: str, overlays: bool) -> Iterator[str]:
     """Name the files in OUT of a picture whose label map is called `name`."""
     yield f"labels/{name}"
     if overlays:
-        yield f"overlays/{overlay_name(name)}"
+        yield overlay_of(name)
 
 
 def _do_large(worker: Worker, source: Source, place: Place, out: Path, progress: Progress) -> Entry:

@@ -17,7 +17,7 @@ from acseg.errors import ImageError
 from acseg.images.records import Kind, record_line
 from acseg.images.stream import WORKERS, Picture, Size, stream_pictures
 from acseg.images.walk import Source
-from acseg.images.write import encode_labels, overlay_name
+from acseg.images.write import encode_labels, overlay_of
 from acseg.report.overlay import encode_overlay
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ class Worker:
         labels = f"labels/{place.name}"
         files = {labels: encode_labels(result.labels, result.palette)}
         if self.overlays:
-            drawn = encode_overlay(result.overlay())
-            files[f"overlays/{overlay_name(place.name)}"] = drawn
+            files[overlay_of(labels)] = encode_overlay(result.overlay())
         try:
             for name, data in files.items():
                 self._put(name, data)

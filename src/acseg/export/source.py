@@ -154,7 +154,7 @@ class Results:
         return iterate_records(self.out / "segments.jsonl")
 
     def _picture(self, number: int, record: Record) -> Labelled:
-        place = record.labels or f"labels/{self._places[record.path]}"
+        place = record.place(self._places)
         name = place.removeprefix("labels/").removesuffix(".png")
         for relative in (record.path, place):
             if PurePosixPath(relative).is_absolute() or ".." in PurePosixPath(relative).parts:

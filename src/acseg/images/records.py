@@ -33,7 +33,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any, Literal, TypeVar
@@ -79,6 +79,16 @@ class Record:
     def failed(cls, path: str, error: str, *, kind: Kind = "concepts") -> "Record":
         """Record an input that gave nothing, with the reason."""
         return cls(path, "failed", error.removeprefix(f"{path}: "), kind=kind)
+
+    def place(self, names: Mapping[str, str]) -> str:
+        """Say where the label map lies in OUT.
+
+        Parameters
+        ----------
+        names : mapping of str to str
+            Of `acseg.images.write.label_name`, for records that do not say it themselves.
+        """
+        return self.labels or f"labels/{names[self.path]}"
 
 
 @dataclass(frozen=True)

@@ -129,9 +129,9 @@ def _bounded(name: str) -> str:
     return "/".join(parts)
 
 
-def overlay_name(label: str) -> str:
-    """Name the overlay that belongs to a label map: the same path with the suffix ``.jpg``."""
-    return label.removesuffix(".png") + ".jpg"
+def overlay_of(labels: str) -> str:
+    """Name the overlay of a label map: ``overlays/sub/a.jpg`` for ``labels/sub/a.png``."""
+    return "overlays/" + labels.removeprefix("labels/").removesuffix(".png") + ".jpg"
 
 
 def encode_labels(labels: np.ndarray, colours: np.ndarray | None = None) -> bytes:

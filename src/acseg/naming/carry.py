@@ -16,7 +16,7 @@ from acseg.images.records import (
     write_classes,
     write_records,
 )
-from acseg.images.write import label_name, overlay_name, read_labels, write_atomic, write_labels
+from acseg.images.write import label_name, overlay_of, read_labels, write_atomic, write_labels
 from acseg.lock import locked
 from acseg.naming.edits import Edits
 from acseg.naming.output import read_output
@@ -74,7 +74,7 @@ def _carry(out: Path, edits: Edits, reading: Reading, progress: Progress) -> lis
         (out / ".acseg" / "manifest.jsonl").unlink(missing_ok=True)  # its label maps will not be
     failed = []
     for done, record in enumerate(records, start=1):
-        place = record.labels or f"labels/{places[record.path]}"
+        place = record.place(places)
         try:
             if any(s.id in edits.becomes for s in record.segments):
                 record = _redraw(out, record, place, edits)
@@ -110,7 +110,7 @@ def _redraw(out: Path, record: Record, place: str, edits: Edits) -> Record:
 
 def _overlay(out: Path, record: Record, place: str, reading: Reading) -> None:
     """Draw the overlay of one picture anew, if it has one."""
-    path = out / "overlays" / overlay_name(place.removeprefix("labels/"))
+    path = out / overlay_of(place)
     if not path.exists():
         return
     if record.source is None or not (out / record.source).is_file():

@@ -5,7 +5,7 @@ predicted anew. A view is a square cut around the region, with a little of what 
 because a text-image model was trained on whole scenes; what it sees is averaged inside the region.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,7 +118,7 @@ def views_from_output(
     failed: Failed = []
     for path, regions in shown.items():
         try:
-            picture, labels = _open(out, records[path], places[path], reading)
+            picture, labels = _open(out, records[path], places, reading)
         except AcsegError as error:
             failed.append((path, str(error)))
             continue
@@ -128,11 +128,13 @@ def views_from_output(
     return views, failed
 
 
-def _open(out: Path, record: Record, place: str, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
+def _open(
+    out: Path, record: Record, places: Mapping[str, str], reading: Reading
+) -> tuple[np.ndarray, np.ndarray]:
     if record.source is None:
         raise DataError("its record does not say where the photograph lies")
     picture = read_image(out / record.source, reading=reading)
-    labels = read_labels(out / (record.labels or f"labels/{place}"))
+    labels = read_labels(out / record.place(places))
     if picture.shape[:2] != labels.shape:
         raise DataError("the photograph has another size than its label map; predict again")
     return picture, labels

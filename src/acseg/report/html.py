@@ -21,7 +21,7 @@ import numpy as np
 from acseg.errors import AcsegError
 from acseg.images.colours import palette
 from acseg.images.records import Record, iterate_records
-from acseg.images.write import atomic_file, label_name, overlay_name, read_labels_small
+from acseg.images.write import atomic_file, label_name, overlay_of, read_labels_small
 from acseg.report.legend import RECORDS, legend, photograph_of, take_survey
 from acseg.report.thumbnails import encode_runs, jpeg, photograph_thumbnail
 
@@ -91,7 +91,7 @@ def write_report(
     places = label_name(r.path for r in iterate_records(out / RECORDS)) if survey.unplaced else {}
 
     def make(record: Record) -> dict[str, Any] | AcsegError:
-        labels = record.labels or f"labels/{places[record.path]}"
+        labels = record.place(places)
         try:
             return _picture(record, out, labels, photograph_of(record, out, sources or {}), side)
         except AcsegError as error:
@@ -145,7 +145,7 @@ def _picture(
     record: Record, out: Path, labels: str, photograph: Path | None, side: int
 ) -> dict[str, Any]:
     """Gather what the page needs about one picture."""
-    drawn = overlay_name(f"overlays/{labels.removeprefix('labels/')}")
+    drawn = overlay_of(labels)
     has_overlay = (out / drawn).is_file()
     if photograph is None and has_overlay:
         thumbnail = photograph_thumbnail(out / drawn, side)

@@ -9,7 +9,7 @@ from PIL import Image
 from acseg.errors import AcsegError, DataError
 from acseg.images.read import read_image
 from acseg.images.records import Record, read_records
-from acseg.images.write import label_name, overlay_name, write_atomic
+from acseg.images.write import label_name, overlay_of, write_atomic
 from acseg.report.sheet import contact_sheet
 
 PER_SHEET = 60
@@ -56,7 +56,7 @@ def write_sheets(
     pairs: list[tuple[Image.Image, Image.Image, str]] = []
     for done, record in enumerate(records, start=1):
         try:
-            pairs.append(_pair(out, record, record.labels or f"labels/{places[record.path]}", side))
+            pairs.append(_pair(out, record, record.place(places), side))
         except AcsegError as error:
             failed.append((record.path, str(error)))
         if pairs and (len(pairs) == per_sheet or done == len(records)):
@@ -78,11 +78,10 @@ def write_sheets(
 
 
 def _pair(out: Path, record: Record, place: str, side: int) -> tuple[Image.Image, Image.Image, str]:
-    drawn = out / "overlays" / overlay_name(place.removeprefix("labels/"))
     if record.source is None:
         raise DataError("its record does not say where the photograph lies")
     photograph = Image.fromarray(read_image(out / record.source, short_side=2 * side))
-    overlay = Image.fromarray(read_image(drawn, short_side=2 * side))
+    overlay = Image.fromarray(read_image(out / overlay_of(place), short_side=2 * side))
     photograph.thumbnail((2 * side, 2 * side))
     overlay.thumbnail((2 * side, 2 * side))
     return photograph, overlay, record.path

@@ -16,7 +16,7 @@ from acseg.errors import AcsegError
 from acseg.images.colours import colour
 from acseg.images.read import read_image
 from acseg.images.records import Record, read_classes, read_records
-from acseg.images.write import label_name, overlay_name
+from acseg.images.write import label_name, overlay_of
 
 WIDTH = 80  # characters, at most
 MARGIN = 6  # lines of the terminal that a picture leaves free
@@ -88,8 +88,7 @@ def show_output(
     columns, lines = min(width, console.width), max(4, console.height - MARGIN)
     lost = 0
     for record in records[:: -(-len(records) // max(1, limit)) or 1]:
-        place = record.labels or f"labels/{places[record.path]}"
-        drawn = out / "overlays" / overlay_name(place.removeprefix("labels/"))
+        drawn = out / overlay_of(record.place(places))
         console.print(Text(record.path, style="bold"))
         if console.is_terminal:
             try:

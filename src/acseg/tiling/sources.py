@@ -11,7 +11,7 @@ from acseg.images.records import Kind, Record
 from acseg.images.tiles import is_tiled, picture_size
 from acseg.images.walk import Source
 from acseg.images.windows import open_windows
-from acseg.images.write import overlay_name, write_atomic
+from acseg.images.write import overlay_of, write_atomic
 from acseg.report.overlay import overlay
 from acseg.tiling.large import segment_large
 
@@ -69,7 +69,7 @@ def write_large(
         drawn = segment_large(model, windows, out / "labels" / name, kind=kind, progress=progress)
     stream = io.BytesIO()
     overlay(drawn.image, drawn.labels).save(stream, format="JPEG", quality=90)
-    write_atomic(out / "overlays" / overlay_name(name), stream.getvalue())
+    write_atomic(out / overlay_of(name), stream.getvalue())
     where = os.path.relpath(source.path, out)
     return Record(
         source.relative, "ok", None, drawn.size, f"labels/{name}", where, kind, drawn.segments
