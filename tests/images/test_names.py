@@ -4,7 +4,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acseg.images.names import distinct, safe_text
+from acseg.images.names import distinct, numbered, safe_text
 
 
 def test_plain_names_stay() -> None:
@@ -44,3 +44,10 @@ def test_a_lengthened_name_that_meets_another_is_lengthened_again() -> None:
 def test_numbers_where_no_folder_is_left() -> None:
     paths = [Path("/a%E9.jpg"), Path(os.fsdecode(b"/a\xe9.jpg"))]
     assert distinct(["a%E9.jpg", "a%E9.jpg"], paths) == ["a%E9.jpg", "a%E9~2.jpg"]
+
+
+def test_a_number_that_is_taken_is_passed_over() -> None:
+    names = ["sub/a.jpg", "sub/a~2.jpg", "sub/a.jpg", "b.jpg", "sub/a.jpg"]
+    found = numbered(names)
+    assert found == ["sub/a.jpg", "sub/a~2.jpg", "sub/a~3.jpg", "b.jpg", "sub/a~4.jpg"]
+    assert names[2] == "sub/a.jpg"  # the list given stays as it was

@@ -2,13 +2,13 @@
 
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from acseg.cluster.store import is_remote, open_address, walk_files
 from acseg.errors import DataError
-from acseg.images.names import safe_text
+from acseg.images.names import numbered, safe_text
 from acseg.images.walk import SUFFIXES, Failure, find_images
 
 
@@ -84,7 +84,8 @@ def find_items(inputs: Sequence[str | Path]) -> tuple[list[Item], list[Failure]]
                 failures.append(Failure(safe_text(given), "holds no picture and no tar file"))
         except (OSError, tarfile.TarError, DataError) as error:
             failures.append(Failure(safe_text(given), str(error) or type(error).__name__))
-    return _distinct(found), failures
+    names = numbered([item.relative for item in found])
+    return [replace(i, relative=name) for i, name in zip(found, names, strict=True)], failures
 
 
 def _local(given: str, failures: list[Failure]) -> Iterator[Item]:
@@ -131,21 +132,6 @@ def _members(address: str) -> Iterator[Item]:
                     member.size,
                     f"{member.size}-{member.mtime}-{member.offset_data}",
                 )
-
-
-def _distinct(items: list[Item]) -> list[Item]:
-    """Number names that meet."""
-    taken: dict[str, int] = {}
-    result = []
-    for item in items:
-        count = taken.get(item.relative, 0)
-        taken[item.relative] = count + 1
-        if count:
-            path = PurePosixPath(item.relative)
-            renamed = str(path.with_name(f"{path.stem}~{count + 1}{path.suffix}"))
-            item = Item(renamed, item.address, item.start, item.length, item.stamp)
-        result.append(item)
-    return result
 
 
 def to_row(item: Item) -> list[Any]:

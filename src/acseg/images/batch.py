@@ -58,7 +58,11 @@ def to_tensor(image: np.ndarray, *, side: int, multiple: int) -> Tensor:
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"expected (H, W, 3) uint8, not {image.dtype} of shape {image.shape}")
-    size = fitted_size(image.shape[0], image.shape[1], side=side, multiple=multiple)
+    return resize(image, fitted_size(image.shape[0], image.shape[1], side=side, multiple=multiple))
+
+
+def resize(image: np.ndarray, size: tuple[int, int]) -> Tensor:
+    """Resize a picture (H, W, 3) uint8 to (h, w): (3, h, w) float32 in 0..1, antialiased."""
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]  # as it lies
     resized = functional.interpolate(
         pixels.float().div_(255), size=size, mode="bilinear", antialias=True, align_corners=False

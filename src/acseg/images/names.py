@@ -59,11 +59,12 @@ def distinct(relatives: Sequence[str], paths: Sequence[str | Path]) -> list[str]
                 names[i] = "/".join(parts[-depth - 1 :])
                 longer = True
         if not longer:
-            return _numbered(names)
+            return numbered(names)
 
 
-def _numbered(names: list[str]) -> list[str]:
-    taken = set(names)
+def numbered(names: list[str]) -> list[str]:
+    """Make names unique by a number: ``a.jpg``, ``a~2.jpg``; one that is taken is passed over."""
+    names, taken = list(names), set(names)
     seen: set[str] = set()
     for i, name in enumerate(names):
         number = 2

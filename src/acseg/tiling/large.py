@@ -29,6 +29,7 @@ from acseg.concepts.lloyd import lloyd_rounds
 from acseg.concepts.merging import merge_alike, merge_scores
 from acseg.drawing import NOT_FINITE, Conceptualized
 from acseg.errors import ImageError
+from acseg.images.batch import resize
 from acseg.images.colours import VOID, palette
 from acseg.images.png import PngWriter
 from acseg.images.records import Kind, Segment
@@ -234,7 +235,7 @@ def _batches(
     size = layout.high * stride, layout.wide * stride
     for first in range(0, len(tiles), BATCH):
         some = tiles[first : first + BATCH]
-        yield some, torch.stack([_resized(windows.read(*t.window), size) for t in some])
+        yield some, torch.stack([resize(windows.read(*t.window), size) for t in some])
 
 
 def _encoded(model: "ACSeg", images: Tensor) -> Features:
@@ -242,13 +243,6 @@ def _encoded(model: "ACSeg", images: Tensor) -> Features:
     if not bool(features.finite().all()):
         raise ImageError(NOT_FINITE)
     return features
-
-
-def _resized(window: NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
-    pixels = torch.from_numpy(np.ascontiguousarray(window.transpose(2, 0, 1)))[None].float() / 255
-    return torch.nn.functional.interpolate(
-        pixels, size=size, mode="bilinear", antialias=True, align_corners=False
-    )[0].clamp(0, 1)  # (3, h, w)
 
 
 @torch.inference_mode()
