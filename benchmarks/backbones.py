@@ -66,6 +66,8 @@ def fitted(
         classes=classes,
         concepts=args.concepts,
         steps=args.steps,
+        rounds=args.rounds,
+        merge=args.merge,
         side=args.side,
         foreground="none",
         descriptor=args.descriptor,
@@ -157,6 +159,8 @@ def main() -> None:
     parser.add_argument("--also", nargs="*", default=[], help="names or folders of other ViTs")
     parser.add_argument("--shipped", action="store_true", help="the bundled model alone, no fits")
     parser.add_argument("--concepts", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=10, help="of Lloyd, for all backbones (10)")
+    parser.add_argument("--merge", type=float, default=1.0, help="threshold, for all (1: never)")
     parser.add_argument("--steps", type=int, default=500, help="of each generator (500)")
     parser.add_argument("--descriptor", default="crop")
     parser.add_argument("--images", type=int, default=0, help="scored of each set, 0 = all")
