@@ -1,6 +1,6 @@
 """Put a backbone and the generator of a RUN into src/acseg/bundled/, as float16.
 
-    python recipes/bundle.py BACKBONE RUN [--rounds 10] [--merge 0.45]
+    python recipes/bundle.py BACKBONE RUN [--rounds 10] [--merge 0.4]
 
 The last step of recipes/bundled.sh. The model card src/acseg/bundled/README.md is written by hand.
 """
@@ -25,7 +25,8 @@ def bundle(backbone: Path, run: Path, side: int, rounds: int, merge: float) -> N
     for name in FILES:
         copyfile(backbone / name, BUNDLED / "backbone" / name)
     generator = {name: weight.astype(np.float16) for name, weight in found.generator.items()}
-    settings = replace(found.settings, backbone="bundled", side=side, rounds=rounds, merge=merge)
+    own = {"backbone": "bundled", "side": side, "rounds": rounds, "merge": merge}
+    settings = replace(found.settings, **own, classes="auto")  # it has none
     write_run(BUNDLED, Run(settings, generator, None, {}))
 
 
@@ -35,6 +36,6 @@ if __name__ == "__main__":
     parser.add_argument("run", type=Path)
     parser.add_argument("--side", type=int, default=160, help="short side of pictures in px")
     parser.add_argument("--rounds", type=int, default=10, help="of Lloyd, from the concepts")
-    parser.add_argument("--merge", type=float, default=0.45, help="threshold on mean affinity")
+    parser.add_argument("--merge", type=float, default=0.4, help="threshold on mean affinity")
     arguments = parser.parse_args()
     bundle(arguments.backbone, arguments.run, arguments.side, arguments.rounds, arguments.merge)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from acseg.experiments.recipe import Recipe, Row
-from acseg.experiments.table import Measured, markdown, protocol_name
+from acseg.experiments.table import Measured, grid, markdown, protocol_name
 
 ROW = Row(name="ACG", expected=47.1, spread=2.4, source="a paper")
 MEASURED = Measured(
@@ -52,3 +52,20 @@ def test_rows_for_machines_hold_all_that_is_known() -> None:
     assert row["figures"]["mIoU"] == {"mean": pytest.approx(43.0), "std": pytest.approx(2.16, 0.01)}
     assert row["seeds"] == [0, 1, 2]
     assert (row["expected"], row["source"], row["protocol"]) == (47.1, "a paper", "P1 collection")
+
+
+def test_methods_stand_against_protocols() -> None:
+    def one(name: str, value: float) -> Measured:
+        return Measured(Row(name=name), (0, 1), ({"mIoU": value - 1}, {"mIoU": value + 1}))
+
+    rows = [one("A; P1", 10), one("B; P1", 20), one("A; 1-NN", 30), one("pixels", 5)]
+    assert grid(rows) == [
+        "| mIoU | P1 | 1-NN |",
+        "|---|---|---|",
+        "| A | 10.0 +- 1.0 | 30.0 +- 1.0 |",
+        "| B | 20.0 +- 1.0 |  |",
+        "",
+    ]
+    assert "| A | 10.0 +- 1.0 | 30.0 +- 1.0 |" in markdown(Recipe(title="T", data="voc"), rows)
+    assert grid(rows[:2]) == []  # one protocol
+    assert grid([MEASURED]) == []

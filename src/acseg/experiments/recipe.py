@@ -30,6 +30,7 @@ CHOICES = {
     "objective": tuple(OBJECTIVES),
 }
 
+BETWEEN = "; "  # a method and a protocol, in the name of the row that they make
 LISTS = ("methods", "protocols", "rows")
 SAID = ("name", "expected", "spread", "source")  # fields of a row that change no figure
 
@@ -244,7 +245,7 @@ def _rows(found: dict[str, Any]) -> list[dict[str, Any]]:
     if bool(methods) != bool(protocols):
         raise DataError("[[methods]] and [[protocols]] go together")
     rows = [
-        method | protocol | {"name": f"{method['name']}; {protocol['name']}"}
+        method | protocol | {"name": f"{method['name']}{BETWEEN}{protocol['name']}"}
         for protocol in protocols
         for method in methods
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from acseg.experiments.recipe import Recipe, Row
+from acseg.experiments.recipe import BETWEEN, Recipe, Row
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def markdown(recipe: Recipe, measured: Sequence[Measured]) -> str:
     """Draw the table of a recipe in Markdown: mean and standard deviation over the seeds."""
     lines = [f"### {recipe.title}", "", recipe.table, ""] if recipe.table else []
     lines = lines or [f"### {recipe.title}", ""]
+    lines += grid(measured)
     lines.append("| method | protocol | seeds | figure | measured | published | source |")
     lines.append("|---|---|---|---|---|---|---|")
     for one in measured:
@@ -65,6 +66,32 @@ def markdown(recipe: Recipe, measured: Sequence[Measured]) -> str:
                 f"| {one.row.source if own else ''} |"
             )
     return "\n".join(lines)
+
+
+def grid(measured: Sequence[Measured]) -> list[str]:
+    """Draw methods against protocols, where a recipe has made its rows of several of both.
+
+    Returns
+    -------
+    list of str
+        Lines of Markdown, a cell the figure that its row is about; empty without such rows.
+    """
+    cells: dict[str, dict[str, str]] = {}
+    for one in measured:
+        method, found, protocol = one.row.name.partition(BETWEEN)
+        if found:
+            figure = one.row.figure
+            mean = _number(one.mean(figure), one.spread(figure), len(one.seeds))
+            cells.setdefault(method, {})[protocol] = mean
+    protocols = list(dict.fromkeys(name for own in cells.values() for name in own))
+    if len(cells) < 2 or len(protocols) < 2:
+        return []
+    figures = dict.fromkeys(one.row.figure for one in measured if BETWEEN in one.row.name)
+    lines = [f"| {', '.join(figures)} | " + " | ".join(protocols) + " |"]
+    lines.append("|---" * (len(protocols) + 1) + "|")
+    for method, own in cells.items():
+        lines.append(f"| {method} | " + " | ".join(own.get(p, "") for p in protocols) + " |")
+    return [*lines, ""]
 
 
 def _number(value: float | None, spread: float | None, seeds: int) -> str:
