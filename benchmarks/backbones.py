@@ -2,6 +2,7 @@
 
     python benchmarks/backbones.py                          # all sets beside the checkout
     python benchmarks/backbones.py --shipped                # minutes: the bundled model as it is
+    python benchmarks/backbones.py --shipped --merge 1      # and with another threshold
     python benchmarks/backbones.py --also runs/dino-vits8   # and any Hugging Face ViT
     python benchmarks/backbones.py --sets camvid --steps 2500 --seeds 0 1 2 --json backbones.json
 
@@ -17,7 +18,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,8 @@ def fitted(
         classes=classes,
         concepts=args.concepts,
         steps=args.steps,
-        rounds=args.rounds,
-        merge=args.merge,
+        rounds=10 if args.rounds is None else args.rounds,
+        merge=1.0 if args.merge is None else args.merge,
         side=args.side,
         foreground="none",
         descriptor=args.descriptor,
@@ -159,8 +160,10 @@ def main() -> None:
     parser.add_argument("--also", nargs="*", default=[], help="names or folders of other ViTs")
     parser.add_argument("--shipped", action="store_true", help="the bundled model alone, no fits")
     parser.add_argument("--concepts", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=10, help="of Lloyd, for all backbones (10)")
-    parser.add_argument("--merge", type=float, default=1.0, help="threshold, for all (1: never)")
+    parser.add_argument("--rounds", type=int, help="of Lloyd, for all backbones (10)")
+    parser.add_argument(
+        "--merge", type=float, help="threshold, for all (1: never); with --shipped: its own"
+    )
     parser.add_argument("--steps", type=int, default=500, help="of each generator (500)")
     parser.add_argument("--descriptor", default="crop")
     parser.add_argument("--images", type=int, default=0, help="scored of each set, 0 = all")
@@ -170,6 +173,10 @@ def main() -> None:
 
     shipped = ACSeg.load(device="cpu")
     args.side = shipped.side
+    own = {"rounds": args.rounds, "merge": args.merge}
+    told = {name: value for name, value in own.items() if value is not None}
+    shipped.settings = replace(shipped.settings, **told)
+    how = ", ".join(f"{name} {value:g}" for name, value in told.items()) or "as shipped"
     makers: dict[str, Callable[[int], Any]] = {
         "bundled": lambda seed: shipped.backbone,
         "random ViT": lambda seed: random_vit(shipped.backbone, seed),
@@ -183,7 +190,7 @@ def main() -> None:
         whole = None if camvid else open_dataset("folder", args.root / name, "all")
         train = whole or open_dataset("camvid-11", args.root / name, "train")
         val = whole or open_dataset("camvid-11", args.root / name, "val")
-        rows.append(Row(name, "bundled, as shipped", 0, score(shipped, val, args.images)))
+        rows.append(Row(name, f"bundled, {how}", 0, score(shipped, val, args.images)))
         for seed in [] if args.shipped else args.seeds:
             for label, make in makers.items():
                 backbone = make(seed)
