@@ -152,6 +152,12 @@ def _cell(values: list[float], name: str) -> str:
     return f"{np.mean(scaled):.1f}{spread}"
 
 
+def keep(rows: list[Row], path: Path | None) -> None:
+    """Write all rows so far, where a file is asked for."""
+    if path is not None:
+        path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+
+
 def main() -> None:
     """Read the settings, measure every backbone on every set, print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -199,9 +205,9 @@ def main() -> None:
                 if camvid:
                     figures |= single_pixels(train, val, backbone, args.side, seed)
                 rows.append(Row(name, label, seed, figures))
+                keep(rows, args.json)
         print(table([row for row in rows if row.dataset == name]), flush=True)
-    if args.json:
-        args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    keep(rows, args.json)
 
 
 if __name__ == "__main__":

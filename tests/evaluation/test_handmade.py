@@ -1,9 +1,15 @@
 """Hand-made pixels: shapes, and what each part of them says."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import torch
 
+from acseg import ACSeg
 from acseg.evaluation.handmade import STRIDE, HandMade, handmade_pixels
+
+Photos = Callable[..., Path]
 
 
 def test_it_stands_in_for_a_backbone():
@@ -13,6 +19,16 @@ def test_it_stands_in_for_a_backbone():
     assert found.pixels.shape == (2, 6 * 10, backbone.dim)
     assert found.pixels.dtype == torch.float32
     torch.testing.assert_close(found.attention.sum(1), torch.ones(2))
+
+
+def test_a_model_segments_and_classifies_with_it(photos: Photos, tmp_path: Path):
+    folder = photos(tmp_path, ["a.png", "b.png"])
+    model = ACSeg(steps=2, batch=2, sample=16, side=32, concepts=3, classes=2, merge=0.9, rounds=2)
+    model.set_params(descriptor="mean-token", foreground="none", device="cpu")
+    model._backbone = HandMade()
+    result = model.fit(folder).predict(folder / "a.png")
+    assert {segment.id for segment in result.segments} <= {0, 1}
+    assert model.segment(folder / "a.png").kind == "concepts"
 
 
 def test_a_plain_picture_differs_in_place_alone():

@@ -26,12 +26,14 @@ class HandMade:
     ----------
     patch, stride, dim, block : int
     device : torch.device
+    precision : torch.dtype
     """
 
     name, family = "hand-made", "hand-made"
     patch, stride, block = PATCH, STRIDE, 1
     dim = 3 * len(SCALES) + 1 + 2
     device = torch.device("cpu")
+    precision = torch.float32
 
     def __call__(self, images: torch.Tensor) -> Features:
         """Describe images (B, 3, H, W) in 0..1; grid (H / 4, W / 4)."""
