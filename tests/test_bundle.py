@@ -13,6 +13,7 @@ def test_what_was_left_open_is_filled_in() -> None:
     filled = fill_in(Settings())
     assert [getattr(filled, name) for name in OPEN] == [getattr(own, name) for name in OPEN]
     assert replace(filled, **dict.fromkeys(OPEN)) == Settings()
+    assert filled.described_by == "mean-token"
 
 
 def test_what_was_told_stays(
@@ -28,3 +29,4 @@ def test_what_was_told_stays(
 def test_other_backbones_bring_nothing() -> None:
     settings = Settings(backbone="facebook/dino-vits8")
     assert fill_in(settings) is settings
+    assert settings.described_by == "crop"  # as in the paper

@@ -54,7 +54,7 @@ def test_settings_come_back_from_json_as_they_were(
 
 def test_the_defaults_are_those_of_the_paper_where_it_has_them() -> None:
     settings = Settings()
-    assert (settings.concepts, settings.foreground, settings.descriptor) == (5, "sum", "crop")
+    assert (settings.concepts, settings.foreground, settings.described_by) == (5, "sum", "crop")
     assert settings.classes == "auto"
     assert settings.background
 

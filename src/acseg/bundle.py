@@ -7,7 +7,7 @@ from acseg.run import read_config
 from acseg.settings import Settings
 
 BUNDLED = Path(__file__).parent / "bundled"
-OPEN = ("side", "stride", "rounds", "merge")  # settings that the bundled backbone fills in
+OPEN = ("side", "stride", "rounds", "merge", "descriptor")  # that the bundled backbone fills in
 
 
 def fill_in(settings: Settings) -> Settings:

@@ -45,8 +45,9 @@ class Settings:
     foreground : "sum", "mean" or "none"
         How attention decides on background: summed in each region (the paper), averaged (does
         not favour large regions), or no background class at all.
-    descriptor : str
-        What stands for a region in the collection; see `acseg.classes.descriptors`.
+    descriptor : str or None
+        What stands for a region in the collection; see `acseg.classes.descriptors`. None is "crop"
+        (the paper), or what the bundled backbone was measured to need.
     crop_side : int
         Side in px to which a region's crop is resized to be encoded again, rounded to a multiple
         of the patch; 96 to 224.
@@ -84,7 +85,7 @@ class Settings:
     self_affinity: bool = True
     classes: int | str = "auto"
     foreground: str = "sum"
-    descriptor: str = "crop"
+    descriptor: str | None = None
     crop_side: int = 96
     restarts: int = 10
     cache_gigabytes: float = 4.0
@@ -112,7 +113,7 @@ class Settings:
             raise RunError(f"self_affinity must be true or false, not {self.self_affinity!r}")
         if self.foreground not in FOREGROUNDS:
             raise RunError(f"foreground must be sum, mean or none, not {self.foreground!r}")
-        if self.descriptor not in DESCRIPTORS:
+        if self.descriptor not in (None, *DESCRIPTORS):
             known = ", ".join(DESCRIPTORS)
             raise RunError(f"descriptor must be one of {known}, not {self.descriptor!r}")
         least = 2 if self.background else 1
@@ -136,6 +137,11 @@ class Settings:
     def reading(self) -> Reading:
         """How files become pictures."""
         return Reading(self.bands, self.stretch)
+
+    @property
+    def described_by(self) -> str:
+        """What stands for a region: the descriptor, or the paper's where it was left open."""
+        return self.descriptor or DESCRIPTORS[0]
 
     @property
     def background(self) -> bool:

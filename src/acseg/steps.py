@@ -92,7 +92,7 @@ class Steps(Named, Estimator):
         patch = self.backbone.patch
         return describe_regions(
             found.regions,
-            kind=self.settings.descriptor,
+            kind=self.settings.described_by,
             pixels=found.features.pixels,
             concepts=found.concepts,
             images=images.to(found.concepts.device),

@@ -66,12 +66,12 @@ def fit(
         ),
     ] = "sum",
     descriptor: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="What stands for a region: crop (paper), crop-inside, masked-crop, mean-token "
-            "(fast), concept-vector."
+            help="What stands for a region: crop (paper, default), crop-inside, masked-crop, "
+            "mean-token (fast, default of the bundled backbone), concept-vector."
         ),
-    ] = "crop",
+    ] = None,
     bands: Bands = None,
     stretch: Stretch = None,
     tile: Tile = None,

@@ -97,11 +97,11 @@ def build_core(model: "ACSeg") -> Core:
         raise DataError(f"the backbone {settings.backbone!r} comes from timm and is not exported")
     centres = None
     if model.centres_ is not None:
-        if settings.descriptor not in EXPORTABLE:
+        if settings.described_by not in EXPORTABLE:
             raise DataError(
-                f"this RUN tells classes by the descriptor {settings.descriptor!r}, which encodes "
-                "crops of the picture again; one graph does not hold that. Fit with --descriptor "
-                f"{' or '.join(EXPORTABLE)}, or export a model without classes"
+                f"this RUN tells classes by the descriptor {settings.described_by!r}, which "
+                "encodes crops of the picture again; one graph does not hold that. Fit with "
+                f"--descriptor {' or '.join(EXPORTABLE)}, or export a model without classes"
             )
         centres = torch.nn.functional.normalize(torch.from_numpy(model.centres_).float(), dim=1)
     return Core(
@@ -112,7 +112,7 @@ def build_core(model: "ACSeg") -> Core:
         centres=centres,
         drawn=torch.from_numpy(drawn_ids(model.becomes_)).long(),
         foreground=settings.foreground,
-        descriptor=settings.descriptor,
+        descriptor=settings.described_by,
     ).eval()
 
 
