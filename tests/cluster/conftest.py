@@ -29,7 +29,7 @@ def pictures(tmp_path: Path, photograph: Callable[..., np.ndarray]) -> Path:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of four pictures, so that there are several."""
-    for module in (stream, ray_pass, remote, fit_pass):
+    for module in (stream, remote):
         monkeypatch.setattr(module, "CHUNK", 4)
 
 

@@ -224,3 +224,10 @@ def test_it_reads_only_a_little_ahead(
     next(batches)
     batches.close()
     assert len(read) <= 2 + 2 + 2 * 2
+
+
+def test_chunks_of_which_all_is_done_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "CHUNK", 2)
+    sizes: dict[int, tuple[int, int]] = {3: (4, 5), 5: (6, 7), 9: (8, 9)}
+    found = list(stream.unfinished_chunks([3, 5, 8, 9, 10], sizes.get))
+    assert found == [([8, 9], [None, (8, 9)]), ([10], [None])]

@@ -10,7 +10,7 @@ import numpy as np
 
 from acseg.cluster.packed import Packed, pack, unpack
 from acseg.cluster.ray_pass import run_tasks
-from acseg.images.stream import CHUNK, Size
+from acseg.images.stream import Size, unfinished_chunks
 from acseg.images.walk import Source
 from acseg.training.passes import Encode, Encoded, PixelSample, RegionTable, encode_sources
 
@@ -101,11 +101,7 @@ class RayEncode:
     ) -> Iterator[Encoded]:
         """Give the arrays of each picture that was to do, as they come."""
         tasks = []
-        for first in range(0, len(only), CHUNK):
-            chunk = only[first : first + CHUNK]
-            sizes = [known(index) for index in chunk]
-            if None not in sizes:
-                continue
+        for chunk, sizes in unfinished_chunks(only, known):
             task = {
                 "indices": list(chunk),
                 "sources": [_row(sources[index]) for index in chunk],

@@ -10,7 +10,7 @@ from acseg.cluster.packed import pack
 from acseg.collection.manifest import Entry
 from acseg.collection.work import Place, Worker
 from acseg.errors import DataError
-from acseg.images.stream import CHUNK, Size, stamp
+from acseg.images.stream import Size, stamp, unfinished_chunks
 from acseg.images.walk import Source
 
 
@@ -121,11 +121,7 @@ class RayWork:
         """Give the entry of each picture that was to do, as it is done."""
         taking_part = range(len(sources)) if only is None else only
         tasks = []
-        for first in range(0, len(taking_part), CHUNK):
-            chunk = taking_part[first : first + CHUNK]
-            sizes = [known(index) for index in chunk]
-            if None not in sizes:
-                continue
+        for chunk, sizes in unfinished_chunks(taking_part, known):
             here = [sources[index] for index in chunk]
             places = [place(source) for source in here]
             items = [Item(s.relative, str(s.path.absolute()), stamp=stamp(s)) for s in here]

@@ -31,14 +31,19 @@ def concept_scores(pixels: Tensor, concepts: Tensor) -> Tensor:
     ValueError
         Where the shapes do not fit together.
     """
+    check_shapes(pixels, concepts)
+    products = pixels @ F.normalize(concepts, dim=-1).mT  # (B, N, k)
+    return products / torch.linalg.vector_norm(pixels, dim=-1, keepdim=True).clamp(min=SMALLEST)
+
+
+def check_shapes(pixels: Tensor, concepts: Tensor) -> None:
+    """Raise ValueError where pixels (B, N, D) and concepts (B, k, D) do not fit together."""
     fits = pixels.ndim == 3 and concepts.ndim == 3
     if not fits or (pixels.shape[0], pixels.shape[2]) != (concepts.shape[0], concepts.shape[2]):
         raise ValueError(
             "expected pixels (B, N, D) and concepts (B, k, D) that agree in B and D, "
             f"found {tuple(pixels.shape)} and {tuple(concepts.shape)}"
         )
-    products = pixels @ F.normalize(concepts, dim=-1).mT  # (B, N, k)
-    return products / torch.linalg.vector_norm(pixels, dim=-1, keepdim=True).clamp(min=SMALLEST)
 
 
 def assign(scores: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from acseg.concepts.assignment import check_shapes
+
 
 def lloyd_rounds(pixels: Tensor, concepts: Tensor, rounds: int) -> Tensor:
     """Move each concept to the mean direction of its pixels, `rounds` times.
@@ -39,12 +41,7 @@ def lloyd_rounds(pixels: Tensor, concepts: Tensor, rounds: int) -> Tensor:
     ValueError
         Where the shapes do not fit together, or `rounds` is below 0.
     """
-    fits = pixels.ndim == 3 and concepts.ndim == 3
-    if not fits or (pixels.shape[0], pixels.shape[2]) != (concepts.shape[0], concepts.shape[2]):
-        raise ValueError(
-            "expected pixels (B, N, D) and concepts (B, k, D) that agree in B and D, "
-            f"found {tuple(pixels.shape)} and {tuple(concepts.shape)}"
-        )
+    check_shapes(pixels, concepts)
     if rounds < 0:
         raise ValueError(f"rounds must be at least 0, found {rounds}")
     if rounds == 0:

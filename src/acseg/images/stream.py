@@ -72,6 +72,29 @@ def stamp(source: Source) -> str:
     return f"{state.st_size}-{state.st_mtime_ns}"
 
 
+def unfinished_chunks(
+    places: Sequence[int], known: Callable[[int], Size | None]
+) -> Iterator[tuple[Sequence[int], list[Size | None]]]:
+    """Cut the pictures that take part into chunks, and pass over those where all are done.
+
+    Parameters
+    ----------
+    places : sequence of int
+        Indices that take part.
+    known : callable
+        As for `stream_pictures`.
+
+    Yields
+    ------
+    chunk, sizes : sequence of int, list of (height, width) or None
+    """
+    for first in range(0, len(places), CHUNK):
+        chunk = places[first : first + CHUNK]
+        sizes = [known(index) for index in chunk]
+        if None in sizes:
+            yield chunk, sizes
+
+
 def stream_pictures(
     sources: Sequence[Source],
     *,
