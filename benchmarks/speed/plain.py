@@ -2,7 +2,6 @@
 
 import time
 from pathlib import Path
-from statistics import median
 
 import torch
 
@@ -11,7 +10,7 @@ from acseg.images.read import read_image
 from acseg.model import ACSeg
 from speed.models import SMALL, TINY, photographs, random_run, random_vit
 from speed.segment import ROUNDS, Form, in_turns, runtime_of, segment
-from speed.timing import How, Row, Table, spread
+from speed.timing import How, Row, Table, spread, times_faster
 
 SIDES = ((224, 32), (448, 8))  # pixels, photographs
 BATCH = 8
@@ -36,7 +35,7 @@ def measure(how: How) -> list[Table]:
         row: Row = {"px": str(side), "images": str(count)}
         for name, seconds in times.items():
             row[f"{name}, ms an image"] = spread([s / count for s in seconds])
-        ratio = median(a / b for a, b in zip(slow, fast, strict=True))
+        ratio = times_faster(slow, fast)
         rows.append(row | {"times faster": ratio, "runtime": runtime_of(model)})
     title = "segment, files to labels, against the forward pass of plain PyTorch, float32"
     return [Table("plain", title, rows, ["To reach: 6 times faster."])]

@@ -13,7 +13,7 @@ from acseg.images.batch import to_tensor
 from acseg.images.read import read_image
 from acseg.model import ACSeg
 from speed.models import SMALL, TINY, photographs, random_run, random_vit
-from speed.timing import How, Row, Table, spread
+from speed.timing import How, Row, Table, spread, times_faster
 
 COUNT = 200
 BATCH = 16
@@ -51,7 +51,7 @@ def measure(how: How) -> list[Table]:
                 dtype = str(model.backbone.precision).removeprefix("torch.")
                 row["floor ms"] = 1e3 * how.floor(operations(files[0], model), 0, dtype)
             else:
-                share = median(a / b for a, b in zip(alone, seconds, strict=True))
+                share = times_faster(alone, seconds)
                 row["of the backbone's rate"] = f"{100 * share:.0f} %"
             rows.append(row)
     title = f"segment, {len(files)} photographs of 640 x 480, ViT-S/8 at {side} px, files to labels"
