@@ -69,6 +69,7 @@ def fitted(
         steps=args.steps,
         rounds=10 if args.rounds is None else args.rounds,
         merge=1.0 if args.merge is None else args.merge,
+        ground=args.ground or 0.0,
         side=args.side,
         foreground="none",
         descriptor=args.descriptor,
@@ -170,6 +171,9 @@ def main() -> None:
     parser.add_argument(
         "--merge", type=float, help="threshold, for all (1: never); with --shipped: its own"
     )
+    parser.add_argument(
+        "--ground", type=float, help="least score to merge at all (0: always; --shipped: its own)"
+    )
     parser.add_argument("--steps", type=int, default=500, help="of each generator (500)")
     parser.add_argument("--descriptor", default="crop")
     parser.add_argument("--images", type=int, default=0, help="scored of each set, 0 = all")
@@ -179,7 +183,7 @@ def main() -> None:
 
     shipped = ACSeg.load(device="cpu")
     args.side = shipped.side
-    own = {"rounds": args.rounds, "merge": args.merge}
+    own = {"rounds": args.rounds, "merge": args.merge, "ground": args.ground}
     told = {name: value for name, value in own.items() if value is not None}
     shipped.settings = replace(shipped.settings, **told)
     how = ", ".join(f"{name} {value:g}" for name, value in told.items()) or "as shipped"

@@ -1,6 +1,6 @@
 """Put a backbone and the generator of a RUN into src/acseg/bundled/, as float16.
 
-    python recipes/bundle.py BACKBONE RUN [--rounds 10] [--merge 0.4]
+    python recipes/bundle.py BACKBONE RUN [--rounds 10] [--merge 0.4] [--ground 0.48]
 
 The last step of recipes/bundled.sh. The model card src/acseg/bundled/README.md is written by hand.
 """
@@ -18,15 +18,14 @@ BUNDLED = Path(__file__).resolve().parents[1] / "src" / "acseg" / "bundled"
 FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 
 
-def bundle(backbone: Path, run: Path, side: int, rounds: int, merge: float) -> None:
+def bundle(backbone: Path, run: Path, **own: float) -> None:
     """Copy the backbone, and write the RUN without classes."""
     found = read_run(run)
     (BUNDLED / "backbone").mkdir(parents=True, exist_ok=True)
     for name in FILES:
         copyfile(backbone / name, BUNDLED / "backbone" / name)
     generator = {name: weight.astype(np.float16) for name, weight in found.generator.items()}
-    own = {"backbone": "bundled", "side": side, "rounds": rounds, "merge": merge}
-    settings = replace(found.settings, **own, classes="auto")  # it has none
+    settings = replace(found.settings, **own, backbone="bundled", classes="auto")  # it has none
     write_run(BUNDLED, Run(settings, generator, None, {}))
 
 
@@ -37,5 +36,5 @@ if __name__ == "__main__":
     parser.add_argument("--side", type=int, default=160, help="short side of pictures in px")
     parser.add_argument("--rounds", type=int, default=10, help="of Lloyd, from the concepts")
     parser.add_argument("--merge", type=float, default=0.4, help="threshold on mean affinity")
-    arguments = parser.parse_args()
-    bundle(arguments.backbone, arguments.run, arguments.side, arguments.rounds, arguments.merge)
+    parser.add_argument("--ground", type=float, default=0.48, help="least score to merge at all")
+    bundle(**vars(parser.parse_args()))

@@ -26,6 +26,12 @@ def test_what_was_told_stays(
     assert (filled.rounds, filled.side, filled.merge) == (0, 64, 0.7)
 
 
+def test_a_threshold_that_was_told_holds_for_all_pictures() -> None:
+    assert fill_in(Settings()).ground
+    assert fill_in(Settings(merge=0.4)).ground is None
+    assert fill_in(Settings(merge=0.4, ground=0.3)).ground == 0.3
+
+
 def test_other_backbones_bring_nothing() -> None:
     settings = Settings(backbone="facebook/dino-vits8")
     assert fill_in(settings) is settings

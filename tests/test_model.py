@@ -14,6 +14,7 @@ from acseg.classes.clusters import assign_clusters
 from acseg.classes.regions import find_regions
 from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.confidence import concept_confidence
+from acseg.concepts.ground import ground_score
 from acseg.drawing import Conceptualized
 from acseg.errors import BackboneError, ImageError, RunError
 from acseg.images.batch import to_tensor
@@ -200,6 +201,25 @@ def test_merging_leaves_fewer_concepts_and_1_leaves_all(
     assert counts[0] == counts[1]
     assert sum(counts[0]) > sum(counts[2]) >= sum(counts[3])
     assert min(counts[3]) == 1
+
+
+def test_pictures_without_a_ground_keep_their_concepts(
+    tiny_run: Path, photograph: Photograph
+) -> None:
+    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    images = torch.stack([to_tensor(photograph(n), side=48, multiple=8) for n in range(6)])
+    counts = {}
+    for name, merge, ground in (("none", None, None), ("all", 0.0, 0.0)):
+        model.settings = replace(model.settings, merge=merge, ground=ground)
+        counts[name] = model.conceptualize(images).regions.image.bincount(minlength=6)
+    features = model.backbone(images)
+    scores = ground_score(features.pixels, features.grid)
+    model.settings = replace(model.settings, merge=0.0, ground=0.1)
+    found = model.conceptualize(images).regions.image.bincount(minlength=6)
+    expected = torch.where(scores < 0.1, counts["none"], counts["all"])
+    assert found.tolist() == expected.tolist()
+    assert len(set((scores < 0.1).tolist())) == 2
+    assert counts["none"].sum() > found.sum() > counts["all"].sum()
 
 
 def test_a_batch_gives_what_its_pictures_give_alone(model: ACSeg, photograph: Photograph) -> None:

@@ -66,7 +66,9 @@ def test_a_count_that_is_no_whole_number_in_range_is_named(name: str, value: obj
         Settings(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["learning_rate", "weight_decay", "cache_gigabytes", "merge"])
+@pytest.mark.parametrize(
+    "name", ["learning_rate", "weight_decay", "cache_gigabytes", "merge", "ground"]
+)
 @pytest.mark.parametrize("value", [-1e-9, math.nan, math.inf, "0.1", False])
 def test_a_rate_that_is_no_number_from_0_is_named(name: str, value: object) -> None:
     with pytest.raises(RunError, match=f"^{name} must be a number"):

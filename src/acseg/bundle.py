@@ -7,7 +7,8 @@ from acseg.run import read_config
 from acseg.settings import Settings
 
 BUNDLED = Path(__file__).parent / "bundled"
-OPEN = ("side", "stride", "rounds", "merge", "descriptor")  # that the bundled backbone fills in
+# What the bundled backbone fills in.
+OPEN = ("side", "stride", "rounds", "merge", "ground", "descriptor")
 
 
 def fill_in(settings: Settings) -> Settings:
@@ -16,4 +17,6 @@ def fill_in(settings: Settings) -> Settings:
         return settings
     own, _ = read_config(BUNDLED)
     left = [name for name in OPEN if getattr(settings, name) is None]
+    if settings.merge is not None:
+        left = [name for name in left if name != "ground"]  # it goes with the bundled threshold
     return replace(settings, **{name: getattr(own, name) for name in left})

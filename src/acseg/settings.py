@@ -34,6 +34,11 @@ class Settings:
     merge : float or None
         Mean affinity above which two concepts of a picture become one; 0.3 to 0.9, and 1 for
         never, as in the paper. None is never, or what the bundled backbone was measured to need.
+    ground : float or None
+        Least ground score of a picture in which concepts are merged; 0.3 to 0.8, and 0 for all
+        pictures. Below it a picture is a scene of many things, and keeps its concepts; see
+        `acseg.concepts.ground`. None is all, or what the bundled backbone was measured to need
+        where `merge` is left open, too.
     steps, batch, learning_rate, warmup, weight_decay
         Of the generator's training (AdamW, linear warm-up, cosine fall); 1,000 to 10,000 steps.
     sample : int
@@ -76,6 +81,7 @@ class Settings:
     concepts: int = 5
     rounds: int | None = None
     merge: float | None = None
+    ground: float | None = None
     steps: int = 2500
     batch: int = 32
     learning_rate: float = 5e-4
@@ -164,8 +170,8 @@ WHOLE = {  # least and most
     "restarts": (1, 10_000),
     "seed": (0, 2**32 - 1),
 }
-UNSET = ("side", "stride", "block", "rounds", "merge")  # may be None
-REAL = ("merge", "learning_rate", "weight_decay", "cache_gigabytes")
+UNSET = ("side", "stride", "block", "rounds", "merge", "ground")  # may be None
+REAL = ("merge", "ground", "learning_rate", "weight_decay", "cache_gigabytes")
 
 
 def settings_to_json(settings: Settings) -> dict[str, Any]:

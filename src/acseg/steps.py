@@ -15,6 +15,7 @@ from acseg.classes.ids import class_ids
 from acseg.classes.regions import find_regions
 from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.generator import AdaptiveConceptGenerator
+from acseg.concepts.ground import merge_thresholds
 from acseg.concepts.lloyd import lloyd_rounds
 from acseg.concepts.merging import merge_alike
 from acseg.drawing import Conceptualized
@@ -78,7 +79,7 @@ class Steps(Named, Estimator):
         scores, _ = merge_alike(
             features.pixels,
             concept_scores(features.pixels, concepts),  # (B, N, k)
-            self.settings.merge,
+            self._merge_thresholds(features),
             products=products,
         )
         regions = find_regions(assign(scores).unflatten(1, features.grid))
@@ -132,6 +133,10 @@ class Steps(Named, Estimator):
         """Short side in px to which pictures are resized."""
         patch = self.backbone.patch  # loads, and so settles the side of the bundled model
         return PATCHES * patch if self.settings.side is None else self.settings.side
+
+    def _merge_thresholds(self, features: Features) -> float | Tensor:
+        own = self.settings
+        return merge_thresholds(features.pixels, features.grid, own.merge, own.ground)
 
     def _generator(self) -> AdaptiveConceptGenerator:
         generator = getattr(self, "generator_", None)

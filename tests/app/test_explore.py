@@ -59,6 +59,15 @@ def test_at_the_start_it_draws_what_the_model_draws(explorer: Explorer, png: Png
         assert found.kind == kind
 
 
+def test_a_threshold_of_the_visitors_own_holds_for_scenes_too(explorer: Explorer, png: Png) -> None:
+    model = explorer.model(0)
+    model.settings = replace(model.settings, merge=0.1, ground=9.0)  # every picture is a scene
+    start = replace(explorer.start(0), kind="concepts")
+    as_made = explorer.draw(Dropped("a.png", png(2, (96, 80))), start)
+    moved = explorer.draw(Dropped("a.png", png(2, (96, 80))), replace(start, merge=0.0))
+    assert len(moved.segments) == 1 < len(as_made.segments)
+
+
 def test_each_control_changes_what_it_says(explorer: Explorer, png: Png) -> None:
     dropped = Dropped("a.png", png(2, (96, 80)))
     start = replace(explorer.start(0), kind="concepts")

@@ -72,6 +72,17 @@ def test_sums_do_not_depend_on_the_bands():
     assert counts[0].tolist() == labels[0].bincount(minlength=3).tolist()
 
 
+def test_each_image_may_have_its_own_threshold():
+    torch.manual_seed(1)
+    pixels = torch.randn(3, 20, 4) + 1
+    measured = concept_affinity(pixels, torch.randint(5, (3, 20)), 5)
+    limits = [0.2, 0.6, torch.inf]
+    together = merge_concepts(*measured, torch.tensor(limits))
+    for image, limit in enumerate(limits):
+        torch.testing.assert_close(together[image], merge_concepts(*measured, limit)[image])
+    assert len({len(row.unique()) for row in together}) > 1
+
+
 def test_one_merges_nothing_and_twins_become_one():
     pixels = torch.tensor([[[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]])
     labels = torch.tensor([[0, 2, 1]])
@@ -141,7 +152,7 @@ def test_alike_concepts_become_one_and_their_group_is_told():
     torch.testing.assert_close(merged, merge_scores(scores, group))
 
 
-@pytest.mark.parametrize("threshold", [None, 1.0, 2])
+@pytest.mark.parametrize("threshold", [1.0, 2, float("inf")])
 def test_nothing_merges_without_a_threshold_below_one(threshold):
     scores = torch.rand(2, 5, 3)
     same, group = merge_alike(torch.ones(2, 5, 4), scores, threshold)

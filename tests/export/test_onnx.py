@@ -12,6 +12,7 @@ from transformers import ViTConfig, ViTModel
 
 from acseg.classes.foreground import split_foreground
 from acseg.concepts.generator import AdaptiveConceptGenerator
+from acseg.concepts.ground import ground_score
 from acseg.errors import DataError, RunError
 from acseg.export.onnx import build_core, export_onnx
 from acseg.export.onnx_core import foreground_of
@@ -22,6 +23,7 @@ from acseg.model import ACSeg
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
+GROUND = 0.25  # about half of the test photographs score more
 SIZES = [(64, 80), (90, 40), (33, 200), (32, 32)]  # the last is the size of training
 
 
@@ -48,6 +50,7 @@ def model(tmp_path_factory):
         stride=4,
         rounds=2,
         merge=0.55,
+        ground=GROUND,
         concepts=5,
         descriptor="mean-token",
         device="cpu",
@@ -98,6 +101,15 @@ def test_the_test_photographs_show_something(model):
     drawn = {c for s in model.predict(photos) for c in np.unique(s.labels)}
     assert {0, 255} <= drawn
     assert len(drawn) > 2
+
+
+def test_the_test_photographs_are_figures_and_scenes(model):
+    photos = [p for size in SIZES for p in photographs(*size, 3)]
+    scores = []
+    for photo in photos:
+        features = model.backbone(to_tensor(photo, side=32, multiple=8)[None])
+        scores.append(ground_score(features.pixels, features.grid).item())
+    assert 3 < sum(score < GROUND for score in scores) < 9
 
 
 def test_takes_names_and_settings_along(session):

@@ -5,14 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from acseg import ACSeg, cli
 from acseg.collection import run_collection
+from acseg.concepts.ground import ground_score
 from acseg.errors import ImageError
 from acseg.images.bands import Reading
+from acseg.images.batch import fitted_size, resize
 from acseg.images.records import read_classes, read_records
-from acseg.images.windows import ArrayWindows, open_windows
+from acseg.images.windows import ArrayWindows, open_windows, overview
 from acseg.images.write import read_labels
 from acseg.tiling.large import find_concepts, layout_for, segment_large
 
@@ -62,16 +65,37 @@ def test_the_same_call_gives_the_same_bytes(
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+@pytest.mark.parametrize("ground", [None, 0.1, 5.0])
 def test_a_picture_of_one_tile_has_the_concepts_that_it_has_as_a_whole(
-    model: ACSeg, photograph: Photograph, tmp_path: Path
+    model: ACSeg, photograph: Photograph, tmp_path: Path, ground: float | None
 ) -> None:
     """With one tile there is nothing to blend: the labels are those of the usual way."""
-    model.settings = replace(model.settings, rounds=2)
+    merge = None if ground is None else 0.0
+    model.settings = replace(model.settings, rounds=2, merge=merge, ground=ground)
     image = photograph(2, (40, 40))
     segment_large(model, ArrayWindows(image), tmp_path / "a.png")
     np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), model.segment(image).labels)
     segment_large(model, ArrayWindows(image), tmp_path / "a.png", kind="classes")
     np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), model.predict(image).labels)
+
+
+def test_the_layout_of_the_whole_picture_decides_on_merging(
+    model: ACSeg, photograph: Photograph
+) -> None:
+    windows = ArrayWindows(photograph(1, (400, 320)))
+    layout = layout_for(model, windows)
+    score = float(ground_score(*_small(model, windows._image)))
+    counts = []
+    for ground in (score - 1e-3, score + 1e-3):
+        model.settings = replace(model.settings, merge=0.0, ground=ground)
+        counts.append(len(find_concepts(model, windows, layout).group.unique()))
+    assert counts[0] < counts[1] == model.settings.concepts
+
+
+def _small(model: ACSeg, image: np.ndarray) -> tuple[torch.Tensor, tuple[int, int]]:
+    size = fitted_size(*image.shape[:2], side=model.side, multiple=model.backbone.patch)
+    features = model.backbone(resize(overview(ArrayWindows(image), size), size)[None])
+    return features.pixels, features.grid
 
 
 def test_one_set_of_concepts_serves_the_whole_picture(

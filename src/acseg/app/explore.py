@@ -42,7 +42,8 @@ class Controls:
     side : int
         Short side in px to which the picture is resized before the backbone.
     merge : float
-        Mean affinity above which two concepts become one; 1 merges none.
+        Mean affinity above which two concepts become one; 1 merges none. Any other than the RUN's
+        own holds for every picture, scenes among them.
     confidence : float
         Regions less sure than this are void; 0 keeps all.
     strength : float
@@ -190,7 +191,9 @@ class Explorer:
         from acseg.images.batch import to_tensor
 
         model = copy.copy(self.model(controls.generator))
-        model.settings = replace(model.settings, side=controls.side, merge=controls.merge)
+        own = model.settings
+        ground = own.ground if controls.merge == own.merge else None
+        model.settings = replace(own, side=controls.side, merge=controls.merge, ground=ground)
         image = to_tensor(picture, side=controls.side, multiple=model.backbone.patch)
         batch = model.segment_batch if controls.kind == "concepts" else model.predict_batch
         with self._lock:

@@ -34,6 +34,13 @@ def fit(
         float | None,
         typer.Option(help="Mean affinity above which two concepts become one; 0.3 to 1 (never)."),
     ] = None,
+    ground: Annotated[
+        float | None,
+        typer.Option(
+            help="Merge only in pictures of a figure on a ground, with at least this score; 0 (all "
+            "pictures) to 0.8."
+        ),
+    ] = None,
     steps: Annotated[int, typer.Option(help="Training steps; 1000 to 10000. More: slower.")] = 2500,
     batch: Annotated[
         int, typer.Option(help="Pictures a step; 16 to 64. More: steadier, slower.")
@@ -103,6 +110,7 @@ def fit(
         concepts=concepts,
         rounds=rounds,
         merge=merge,
+        ground=ground,
         steps=steps,
         batch=batch,
         learning_rate=learning_rate,

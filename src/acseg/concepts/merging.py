@@ -22,7 +22,7 @@ ROWS = {"cpu": 256, "cuda": 2048}  # rows of the affinity held at once
 def merge_alike(
     pixels: Tensor,
     scores: Tensor,
-    threshold: float | None,
+    threshold: float | Tensor,
     *,
     products: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Tensor]:
@@ -33,7 +33,7 @@ def merge_alike(
     pixels, scores
         (B, N, D), and (B, N, k) of `acseg.concepts.assignment.concept_scores`.
     threshold
-        As in `merge_concepts`; None merges nothing.
+        As in `merge_concepts`.
     products
         As in `concept_affinity`.
 
@@ -45,7 +45,7 @@ def merge_alike(
         (B, k), int64: the concept that each is now part of.
     """
     k = scores.shape[2]
-    if threshold is None or threshold >= 1:
+    if not isinstance(threshold, Tensor) and threshold >= 1:
         return scores, torch.arange(k, device=scores.device).expand(len(scores), k)
     sums, counts = concept_affinity(pixels, assign(scores), k, products=products)
     group = merge_concepts(sums, counts, threshold)
@@ -131,7 +131,7 @@ def whole_affinity(pixels: Tensor, labels: Tensor, k: int) -> tuple[Tensor, Tens
     return sums, member.sum(1)
 
 
-def merge_concepts(sums: Tensor, counts: Tensor, threshold: float) -> Tensor:
+def merge_concepts(sums: Tensor, counts: Tensor, threshold: float | Tensor) -> Tensor:
     """Merge the two most alike concepts of each image, again and again, down to a threshold.
 
     All images at once, k - 1 times: where nothing is left to merge, a step changes nothing. No
@@ -143,6 +143,7 @@ def merge_concepts(sums: Tensor, counts: Tensor, threshold: float) -> Tensor:
         (B, k, k) and (B, k) of `concept_affinity`.
     threshold
         Mean affinity above which two concepts are one: 0.3 to 0.9; 1 or more merges nothing.
+        One for all images, or (B,) of `acseg.concepts.ground.merge_thresholds`.
 
     Returns
     -------
@@ -153,12 +154,13 @@ def merge_concepts(sums: Tensor, counts: Tensor, threshold: float) -> Tensor:
     place = torch.arange(k, device=counts.device)  # (k,)
     once = (place[:, None] < place).flatten()  # (k * k,) each pair once, none with itself
     group = place.expand_as(counts)  # (B, k)
+    limit = threshold[:, None] if isinstance(threshold, Tensor) else threshold  # (B, 1)
     for _ in range(k - 1):
         pairs = counts[:, :, None] * counts[:, None, :]
         mean = (sums / pairs.clamp(min=1)).flatten(1)  # (B, k * k)
         mean = mean.masked_fill(~(once & (pairs.flatten(1) > 0)), -1.0)
         best = mean.argmax(dim=1, keepdim=True)  # (B, 1)
-        merging = mean.gather(1, best) > threshold
+        merging = mean.gather(1, best) > limit
         keep, gone = best // k, best % k  # (B, 1)
         into = (place == keep) & merging  # (B, k)
         out = (place == gone) & merging

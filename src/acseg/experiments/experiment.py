@@ -104,6 +104,7 @@ class Experiment:
             concepts=row.k,
             rounds=row.rounds,
             merge=row.merge,
+            ground=row.ground,
             steps=row.steps,
             batch=row.batch,
             learning_rate=row.learning_rate,

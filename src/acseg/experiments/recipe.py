@@ -52,7 +52,7 @@ class Row:
         whole collection.
     k : int
         Prototypes, or clusters of a picture.
-    rounds, merge : int or None, float or None
+    rounds, merge, ground : int or None, float or None, float or None
         As in `Settings`, of "acg": 0 rounds and a merge of 1 are the paper.
     steps, batch, learning_rate, self_affinity
         Of the generator's training.
@@ -95,6 +95,7 @@ class Row:
     k: int = 5
     rounds: int | None = None
     merge: float | None = None
+    ground: float | None = None
     steps: int = 2500
     batch: int = 32
     learning_rate: float = 5e-4

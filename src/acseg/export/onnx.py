@@ -109,6 +109,7 @@ def build_core(model: "ACSeg") -> Core:
         model.generator_,
         rounds=settings.rounds or 0,
         merge=settings.merge,
+        ground=settings.ground,
         centres=centres,
         drawn=torch.from_numpy(drawn_ids(model.becomes_)).long(),
         foreground=settings.foreground,

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from acseg.backbone.backbone import Backbone
 from acseg.concepts.assignment import assign, concept_scores
+from acseg.concepts.ground import merge_thresholds
 from acseg.concepts.lloyd import lloyd_rounds
 from acseg.concepts.merging import merge_concepts, merge_scores, whole_affinity
 
@@ -28,6 +29,8 @@ class Core(nn.Module):
         Of Lloyd, from the generator's concepts.
     merge : float or None
         Threshold of merging; None for never.
+    ground : float or None
+        Least ground score of an image in which concepts merge; None for all.
     centres : Tensor or None
         (C, D), of length 1; None for no classes.
     drawn : Tensor
@@ -46,6 +49,7 @@ class Core(nn.Module):
         *,
         rounds: int,
         merge: float | None,
+        ground: float | None,
         centres: Tensor | None,
         drawn: Tensor,
         foreground: str,
@@ -56,6 +60,7 @@ class Core(nn.Module):
         self.generator = generator
         self.rounds = rounds
         self.merge = merge
+        self.ground = ground
         self.classified = centres is not None
         self.foreground = foreground
         self.descriptor = descriptor
@@ -68,14 +73,15 @@ class Core(nn.Module):
         concepts = lloyd_rounds(pixels, self.generator(pixels), self.rounds)  # (B, k, D)
         scores = concept_scores(pixels, concepts)  # (B, N, k)
         k = scores.shape[2]
-        if self.merge is not None and self.merge < 1:
-            group = merge_concepts(*whole_affinity(pixels, assign(scores), k), self.merge)
+        stride = self.backbone.stride
+        grid = images.shape[2] // stride, images.shape[3] // stride
+        limit = merge_thresholds(pixels, grid, self.merge, self.ground)
+        if isinstance(limit, Tensor) or limit < 1:
+            group = merge_concepts(*whole_affinity(pixels, assign(scores), k), limit)
             scores = merge_scores(scores, group)
         member = (assign(scores)[:, :, None] == torch.arange(k)).float()  # (B, N, k)
         present = member.sum(dim=1) > 0  # (B, k)
         shown = torch.where(present[:, None], scores, ABSENT)
-        stride = self.backbone.stride
-        grid = images.shape[2] // stride, images.shape[3] // stride
         maps = shown.mT.unflatten(2, grid)
         if not self.classified:
             return (maps,)

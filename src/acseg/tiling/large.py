@@ -25,11 +25,12 @@ from acseg.classes.ids import BACKGROUND
 from acseg.classes.regions import find_regions
 from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.confidence import concept_confidence
+from acseg.concepts.ground import NEVER, merge_thresholds
 from acseg.concepts.lloyd import lloyd_rounds
 from acseg.concepts.merging import merge_alike, merge_scores
 from acseg.drawing import NOT_FINITE, Conceptualized
 from acseg.errors import ImageError
-from acseg.images.batch import resize
+from acseg.images.batch import fitted_size, resize
 from acseg.images.colours import VOID, palette
 from acseg.images.png import PngWriter
 from acseg.images.records import Kind, Segment
@@ -177,9 +178,21 @@ def find_concepts(model: "ACSeg", windows: Windows, layout: Layout) -> Concepts:
         vectors = model._generator()(pixels)
         vectors = lloyd_rounds(pixels, vectors, model.settings.rounds or 0)  # (1, k, D)
         scores = concept_scores(pixels, vectors)  # (1, S, k)
-        scores, group = merge_alike(pixels, scores, model.settings.merge)
+        scores, group = merge_alike(pixels, scores, _merge_threshold(model, windows))
     alive = assign(scores)[0].bincount(minlength=vectors.shape[1]) > 0  # (k,)
     return Concepts(vectors, group, alive, concept_confidence(scores[0]).cpu().numpy())
+
+
+def _merge_threshold(model: "ACSeg", windows: Windows) -> float | Tensor:
+    """Say above which affinity concepts merge: the layout is that of the picture made small."""
+    own = model.settings
+    if not own.ground:
+        return NEVER if own.merge is None else own.merge
+    size = fitted_size(
+        windows.height, windows.width, side=model.side, multiple=model.backbone.patch
+    )
+    features = _encoded(model, resize(overview(windows, size), size)[None])
+    return merge_thresholds(features.pixels, features.grid, own.merge, own.ground)
 
 
 def _classified(model: "ACSeg", windows: Windows, layout: Layout, concepts: Concepts) -> Concepts:
