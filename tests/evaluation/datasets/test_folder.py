@@ -34,9 +34,25 @@ def test_names_and_splits_from_the_two_files(folder):
     assert data.split == "val"
     assert [sample.name for sample in data] == ["deep/b"]
     assert data.classes[2] == "weed"
-    row = check_dataset("folder", folder).rows[1]
-    assert (row.split, row.listed, row.images) == ("train", 2, 1)
+    (row,) = (row for row in check_dataset("folder", folder).rows if row.split == "train")
+    assert (row.listed, row.images) == (2, 1)
     assert [path.rsplit("/", 1)[1] for path in row.lost] == ["gone.jpg", "gone.png"]
+
+
+def test_the_two_halves_share_their_classes_and_no_picture(folder, put):
+    for name, label in (("c", 5), ("d", 0), ("e", 1)):
+        put(f"images/{name}.jpg")
+        put(f"masks/{name}.png", np.full_like(MASK, label))
+    odd, even = (open_dataset("folder", folder, half) for half in ("odd", "even"))
+    assert [sample.name for sample in odd] == ["a", "d", "e"]
+    assert [sample.name for sample in even] == ["c", "deep/b"]
+    assert odd.classes == even.classes == ("0", "1", "2", "3", "4", "5")
+
+
+def test_a_split_of_the_file_stands_for_one_of_the_same_name(folder):
+    (folder / "splits.json").write_text(json.dumps({"odd": ["deep/b"]}))
+    assert [sample.name for sample in open_dataset("folder", folder, "odd")] == ["deep/b"]
+    assert [sample.name for sample in open_dataset("folder", folder, "even")] == ["deep/b"]
 
 
 def test_a_broken_mask_does_not_stop_the_others(folder):

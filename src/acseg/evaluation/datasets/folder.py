@@ -14,12 +14,17 @@ from acseg.images.walk import find_images
 from acseg.images.write import read_labels
 
 
+PARTS = {"all": slice(None), "odd": slice(0, None, 2), "even": slice(1, None, 2)}
+"""Splits that need no file; the first picture is odd."""
+
+
 class Folder(DataSet):
     """Pictures in ``images/``, index PNGs in ``masks/``, sub-folders kept, 255 = void.
 
-    Two files are optional. ``splits.json`` names splits, ``{"val": ["stem", ...]}``; without it
-    there is one split, "all". ``meta.json`` gives the names of the classes, ``{"classes": [...]}``;
-    without it they are numbered, up to the largest value in the masks.
+    Two files are optional. ``splits.json`` names splits, ``{"val": ["stem", ...]}``, besides those
+    that every folder has: "all", and its "odd" and "even" pictures in the order of their names, to
+    fit on the one half and score on the other. ``meta.json`` gives the names of the classes,
+    ``{"classes": [...]}``; without it they are numbered, up to the largest value in the masks.
     """
 
     name = "folder"
@@ -37,7 +42,7 @@ class Folder(DataSet):
     def _numbers(self) -> list[str]:
         """Class ids as names, up to the largest in the masks that can be read."""
         highest = -1
-        for _, _, path in self._files:
+        for _, _, path in self.files(self.home, "all"):
             try:
                 mask = self.read_mask(path)
             except ImageError:
@@ -52,9 +57,9 @@ class Folder(DataSet):
 
     @classmethod
     def splits(cls, home: Path) -> dict[str, int | None]:
-        """Name the splits of splits.json, with the number of names in each, and "all"."""
+        """Name the splits of splits.json, with the number of names in each, and the others."""
         listed = _json(home / "splits.json")
-        return {name: len(stems) for name, stems in listed.items()} | {"all": None}
+        return dict.fromkeys(PARTS, None) | {name: len(stems) for name, stems in listed.items()}
 
     @classmethod
     def files(cls, home: Path, split: str) -> Files:
@@ -65,7 +70,8 @@ class Folder(DataSet):
             path.relative_to(home / "masks").with_suffix("").as_posix(): path
             for path in sorted((home / "masks").rglob("*.png"))
         }
-        stems = _json(home / "splits.json").get(split, sorted(images.keys() & masks.keys()))
+        labelled = sorted(images.keys() & masks.keys())
+        stems = _json(home / "splits.json").get(split, labelled[PARTS.get(split, slice(None))])
         return [
             (
                 stem,
