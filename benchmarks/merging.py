@@ -5,11 +5,12 @@
 
 The bundled model with its own rounds; only the thresholds differ. First one threshold on the mean
 affinity for all pictures (`--merge`), then with the one that ships the least ground score of a
-picture in which anything merges (`--ground`). P3 mIoU and, in brackets, the concepts of a picture.
+picture in which anything merges (`--ground`). P3 mIoU and, in brackets, the concepts of a picture;
+r correlates the number of concepts with that of the classes present, over all pictures of all sets.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from acseg.concepts.ground import ground_score, merge_thresholds
 from acseg.concepts.merging import merge_alike
 from acseg.evaluation.datasets import DataSet, open_dataset
 from acseg.evaluation.protocols import evaluate_images
+from acseg.experiments.analyses import diversity
 from acseg.images.batch import to_tensor
 from acseg.model import ACSeg
 
@@ -50,6 +52,12 @@ def conceptualized(model: ACSeg, data: DataSet, places: list[int]) -> list[Pictu
     return found
 
 
+def ground_scores(pictures: list[Pictured]) -> list[float]:
+    """Score how much each picture is a figure on a ground."""
+    features = (one.features for one in pictures)
+    return [float(ground_score(each.pixels, each.grid)) for each in features]
+
+
 def drawn(
     pictures: list[Pictured], merge: float, ground: float
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -63,10 +71,12 @@ def drawn(
         yield one.name, labels.numpy(), one.mask
 
 
-def cell(pictures: list[Pictured], merge: float, ground: float) -> str:
-    """Score two thresholds on a set."""
-    result = evaluate_images(drawn(pictures, merge, ground))
-    return f"{100 * result.miou:.1f} ({result.mean_clusters:.1f})"
+def row(sets: Sequence[list[Pictured]], merge: float, ground: float) -> str:
+    """Score two thresholds on each set, and correlate concepts with classes over all pictures."""
+    results = [evaluate_images(drawn(pictures, merge, ground)) for pictures in sets]
+    r = diversity([score for result in results for score in result.per_image])
+    cells = [f"{100 * result.miou:.1f} ({result.mean_clusters:.1f})" for result in results]
+    return " | ".join([*cells, "" if r is None else f"{r:.2f}"])
 
 
 @torch.inference_mode()
@@ -96,24 +106,19 @@ def main() -> None:
         places = np.linspace(0, len(data) - 1, count).round().astype(int).tolist()
         places = places[1::2] if args.even else places[:: 2 if args.odd else 1]
         sets[name] = conceptualized(model, data, places)
-    head = " | ".join(names) + " |\n" + "|---" * (len(names) + 1) + "|"
-    print("| merged above, in all pictures | " + head)
+    head = " | ".join(names) + " |"
+    line = "|---" * (len(names) + 1) + "|"
+    all_sets = list(sets.values())
+    print(f"| merged above, in all pictures | {head} r |\n{line}---|")
     for merge in args.merge:
-        row = " | ".join(cell(pictures, merge, 0) for pictures in sets.values())
-        print(f"| {merge:g} | {row} |", flush=True)
-    print(f"\n| merged above {own:g} where the ground score is at least | " + head)
+        print(f"| {merge:g} | {row(all_sets, merge, 0)} |", flush=True)
+    print(f"\n| merged above {own:g} from a ground score of | {head} r |\n{line}---|")
     for ground in args.ground:
-        row = " | ".join(cell(pictures, own, ground) for pictures in sets.values())
-        print(f"| {ground:g} | {row} |", flush=True)
-    print("\n| ground score: 10th, 50th, 90th of a hundred | " + head)
-    spread = [
-        [float(ground_score(p.features.pixels, p.features.grid)) for p in pictures]
-        for pictures in sets.values()
-    ]
-    row = " | ".join(
-        "{:.2f}, {:.2f}, {:.2f}".format(*np.quantile(s, (0.1, 0.5, 0.9))) for s in spread
-    )
-    print(f"| | {row} |")
+        print(f"| {ground:g} | {row(all_sets, own, ground)} |", flush=True)
+    print(f"\n| ground score | {head}\n{line}")
+    for name, part in (("10th of 100", 0.1), ("median", 0.5), ("90th of 100", 0.9)):
+        values = [np.quantile(ground_scores(pictures), part) for pictures in all_sets]
+        print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in values) + " |")
 
 
 if __name__ == "__main__":

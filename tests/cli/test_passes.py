@@ -94,3 +94,20 @@ def test_a_folder_that_is_being_written_is_refused_with_status_2(
     assert done.returncode == 2
     assert f"acseg: {out} is being written by another acseg (process " in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_threshold_on_the_command_line_holds_for_all_pictures_unless_more_is_said(
+    capsys: pytest.CaptureFixture[str], tiny_run: Path, folder: Path, tmp_path: Path
+) -> None:
+    def concepts(*options: object) -> float:
+        run = ["segment", folder, "-o", tmp_path / "out", "--model", tiny_run, "--device", "cpu"]
+        status, text, _ = acseg(capsys, *run, "--json", *options)
+        assert status == 0
+        return float(json.loads(text)["concepts"])
+
+    plain = concepts()
+    assert plain == concepts("--merge", 1) == concepts("--merge", 0, "--ground", 5)
+    assert concepts("--merge", 0) == 1 < plain
+    status, _, error = acseg(capsys, "segment", folder, "-o", tmp_path / "out", "--merge", "-1")
+    assert status != 0
+    assert "merge must be a number of at least 0" in error

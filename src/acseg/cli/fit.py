@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from acseg.cli.options import Device, Inputs, Json, Precision, Ray, Runtime, app
+from acseg.cli.options import Device, Ground, Inputs, Json, Merge, Precision, Ray, Runtime, app
 from acseg.cli.reading import Bands, Stretch, Tile, reading_settings
 from acseg.cli.say import name_failed, tell_json
 
@@ -30,17 +30,8 @@ def fit(
             "to the pixels."
         ),
     ] = None,
-    merge: Annotated[
-        float | None,
-        typer.Option(help="Mean affinity above which two concepts become one; 0.3 to 1 (never)."),
-    ] = None,
-    ground: Annotated[
-        float | None,
-        typer.Option(
-            help="Merge only in pictures of a figure on a ground, with at least this score; 0 (all "
-            "pictures) to 0.8."
-        ),
-    ] = None,
+    merge: Merge = None,
+    ground: Ground = None,
     steps: Annotated[int, typer.Option(help="Training steps; 1000 to 10000. More: slower.")] = 2500,
     batch: Annotated[
         int, typer.Option(help="Pictures a step; 16 to 64. More: steadier, slower.")

@@ -43,6 +43,17 @@ Runtime = Annotated[
         "that is installed)."
     ),
 ]
+Merge = Annotated[
+    float | None,
+    typer.Option(help="Mean affinity above which two concepts become one; 0.3 to 1 (never)."),
+]
+Ground = Annotated[
+    float | None,
+    typer.Option(
+        help="Merge only in pictures of a figure on a ground, with at least this score; 0 (all "
+        "pictures, and what --merge alone does) to 0.8."
+    ),
+]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for other programs.")]
 Overwrite = Annotated[

@@ -45,7 +45,7 @@ def reading_settings(bands: str | None, stretch: str | None, tile: str | None) -
 
 
 def read_as(model: "ACSeg", settings: dict[str, Any]) -> None:
-    """Let a loaded model read files as the options say, and else as its RUN says."""
+    """Let a loaded model do as the options say, and else as its RUN says."""
     from dataclasses import replace
 
     model.settings = replace(model.settings, **settings)

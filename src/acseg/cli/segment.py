@@ -8,7 +8,9 @@ import typer
 
 from acseg.cli.options import (
     Device,
+    Ground,
     Json,
+    Merge,
     Out,
     Overlays,
     Overwrite,
@@ -54,6 +56,8 @@ def segment(
     model: Annotated[
         Path | None, typer.Option(help="A RUN that fit wrote. Default: the bundled model.")
     ] = None,
+    merge: Merge = None,
+    ground: Ground = None,
     bands: Bands = None,
     stretch: Stretch = None,
     tile: Tile = None,
@@ -71,6 +75,8 @@ def segment(
     Killed or not, the same command again does only what is not done yet, and what changed.
     """
     how = reading_settings(bands, stretch, tile)
+    if merge is not None or ground is not None:
+        how |= {"ground": ground} | ({} if merge is None else {"merge": merge})
     where = {"device": device, "precision": precision, "runtime": runtime}
     if "-" in inputs or str(out) == "-":
         _segment_one(inputs, out, model, where, how)

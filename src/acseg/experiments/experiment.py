@@ -1,6 +1,7 @@
 """One row of a recipe with one seed: fitted on one split, scored on the other."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from acseg.experiments.pictures import Opened, open_pictures, split_key
 from acseg.experiments.recipe import Recipe, Row
 from acseg.experiments.regions import RegionFinder
 from acseg.model import ACSeg
+from acseg.settings import Settings
 
 Progress = Callable[[str, int, int, str], None]
 Draw = Callable[[Opened], NDArray[np.int64]]
@@ -98,25 +100,10 @@ class Experiment:
         self._images = images
         self._classes = len(self._data.classes) if row.classes is None else row.classes
         background = row.classify == "clusters" and row.method != "pixels"
-        self._model = ACSeg(
-            row.backbone,
-            classes=self._classes,
-            concepts=row.k,
-            rounds=row.rounds,
-            merge=row.merge,
-            ground=row.ground,
-            steps=row.steps,
-            batch=row.batch,
-            learning_rate=row.learning_rate,
-            self_affinity=row.self_affinity,
-            side=row.side,
-            stride=row.stride,
-            block=row.block,
-            descriptor=row.descriptor,
-            foreground=row.foreground if background else "none",
-            seed=seed,
-            device=device,
-        )
+        own = {f.name: getattr(row, f.name) for f in fields(Settings) if hasattr(row, f.name)}
+        own |= {"classes": self._classes, "concepts": row.k, "seed": seed}
+        own |= {} if background else {"foreground": "none"}
+        self._model = ACSeg(**own, device=device)
         _ = self._model.backbone  # what cannot be loaded is said before the long work
         self._device = device
         self._finder = RegionFinder(

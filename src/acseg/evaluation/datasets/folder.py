@@ -13,7 +13,6 @@ from acseg.evaluation.datasets.base import DataSet, Files
 from acseg.images.walk import find_images
 from acseg.images.write import read_labels
 
-
 PARTS = {"all": slice(None), "odd": slice(0, None, 2), "even": slice(1, None, 2)}
 """Splits that need no file; the first picture is odd."""
 
