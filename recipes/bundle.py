@@ -1,6 +1,6 @@
 """Put a backbone and the generator of a RUN into src/acseg/bundled/, as float16.
 
-    python recipes/bundle.py BACKBONE RUN [--rounds 10] [--merge 0.4] [--ground 0.48]
+    python recipes/bundle.py BACKBONE RUN [--rounds 10] [--merge 0.4] [--ground 0.44]
 
 The last step of recipes/bundled.sh. The model card src/acseg/bundled/README.md is written by hand.
 """
@@ -36,5 +36,5 @@ if __name__ == "__main__":
     parser.add_argument("--side", type=int, default=160, help="short side of pictures in px")
     parser.add_argument("--rounds", type=int, default=10, help="of Lloyd, from the concepts")
     parser.add_argument("--merge", type=float, default=0.4, help="threshold on mean affinity")
-    parser.add_argument("--ground", type=float, default=0.48, help="least score to merge at all")
+    parser.add_argument("--ground", type=float, default=0.44, help="least score to merge at all")
     bundle(**vars(parser.parse_args()))

@@ -25,8 +25,8 @@ from acseg.images.colours import palette
 from acseg.images.read import read_image
 
 HERE = Path(__file__).parent
-PHOTOGRAPH = "astronaut.png"
-POINTS = ((0.30, 0.42), (0.75, 0.30), (0.45, 0.85))  # row, column: three pixels to follow
+PHOTOGRAPH = "coffee.png"
+POINTS = ((0.42, 0.50), (0.15, 0.12), (0.82, 0.42))  # row, column: three pixels to follow
 BLOCK = 8  # rows and columns of a matrix that are averaged into one point of its picture
 
 Floats = NDArray[np.float64]

@@ -34,8 +34,8 @@ def ground_score(pixels: Tensor, grid: tuple[int, int]) -> Tensor:
     Returns
     -------
     Tensor
-        (B,) float32, -1 to 5. With the bundled backbone, streets have 0.35 to 0.55 and single
-        things 0.6 to 1.2.
+        (B,) float32, -1 to 5. With the bundled backbone, streets of CamVid have 0.28 to 0.40,
+        horses on their ground 0.67 to 1.16 (10th and 90th of 100).
 
     Raises
     ------
