@@ -3,6 +3,7 @@
     python benchmarks/backbones.py                          # all sets beside the checkout
     python benchmarks/backbones.py --shipped                # minutes: the bundled model as it is
     python benchmarks/backbones.py --shipped --merge 1      # and with another threshold
+    python benchmarks/backbones.py --shipped --runs gen1/ gen2/     # and with other generators
     python benchmarks/backbones.py --also runs/dino-vits8   # and any Hugging Face ViT
     python benchmarks/backbones.py --sets camvid --steps 2500 --seeds 0 1 2 --json backbones.json
 
@@ -18,6 +19,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,13 @@ def random_vit(like: Any, seed: int) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         ViTModel(like.vit.model.config, add_pooling_layer=False).save_pretrained(folder)
         return load_backbone(folder, stride=like.stride, device="cpu")
+
+
+def with_generator(model: ACSeg, run: str) -> ACSeg:
+    """Give a model the generator of a RUN, such as one of another seed; the rest stays."""
+    other = copy(model)
+    other.generator_ = ACSeg.load(run, device="cpu").generator_
+    return other
 
 
 def fitted(
@@ -166,6 +175,9 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", help="names of sets (all below the root)")
     parser.add_argument("--also", nargs="*", default=[], help="names or folders of other ViTs")
     parser.add_argument("--shipped", action="store_true", help="the bundled model alone, no fits")
+    parser.add_argument(
+        "--runs", nargs="*", default=[], help="RUNs whose generators stand in for the bundled one"
+    )
     parser.add_argument("--concepts", type=int, default=5)
     parser.add_argument("--rounds", type=int, help="of Lloyd, for all backbones (10)")
     parser.add_argument(
@@ -186,6 +198,7 @@ def main() -> None:
     own = {"rounds": args.rounds, "merge": args.merge, "ground": args.ground}
     told = {name: value for name, value in own.items() if value is not None}
     shipped.settings = replace(shipped.settings, **told)
+    models = [shipped, *(with_generator(shipped, run) for run in args.runs)]
     how = ", ".join(f"{name} {value:g}" for name, value in told.items()) or "as shipped"
     makers: dict[str, Callable[[int], Any]] = {
         "bundled": lambda seed: shipped.backbone,
@@ -200,7 +213,8 @@ def main() -> None:
         whole = None if camvid else open_dataset("folder", args.root / name, "all")
         train = whole or open_dataset("camvid-11", args.root / name, "train")
         val = whole or open_dataset("camvid-11", args.root / name, "val")
-        rows.append(Row(name, f"bundled, {how}", 0, score(shipped, val, args.images)))
+        for number, model in enumerate(models):
+            rows.append(Row(name, f"bundled, {how}", number, score(model, val, args.images)))
         for seed in [] if args.shipped else args.seeds:
             for label, make in makers.items():
                 backbone = make(seed)
