@@ -110,3 +110,32 @@ def test_a_wrong_recipe_is_wrong_usage(
 ) -> None:
     assert run(str(tmp_path / "none.toml"), "--root", str(labelled)) == 2
     assert "cannot read the recipe" in capsys.readouterr().err
+
+
+def test_a_row_that_cannot_be_run_costs_the_others_nothing(
+    recipe: Path,
+    labelled: Path,
+    tiny_backbone: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    more = '[[rows]]\nname = "too many"\nclasses = 200\n[[rows]]\nname = "gone"\nbackbone = "{}"\n'
+    recipe.write_text(RECIPE.replace("[settings]", f'[settings]\nbackbone = "{tiny_backbone}"'))
+    with recipe.open("a") as file:
+        file.write(more.format(tmp_path / "nowhere"))
+    out = tmp_path / "rows.jsonl"
+    options = ["--seeds", "0,1", "--images", "4", "--device", "cpu", "-o", str(out)]
+    assert run(str(recipe), "--root", str(labelled), *options) == 1
+    said = capsys.readouterr()
+    assert "| retrieval | classes known (retrieval) | 2 |" in said.out
+    assert "too many" not in said.out
+    assert "too many, seed 1: 199 classes need at least 199 different" in said.err
+    assert "gone, seed 0: " in said.err
+    assert len(out.read_text().splitlines()) == 4
+
+
+def test_a_data_set_that_is_not_there_is_said_once(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(str(recipe), "--root", str(tmp_path / "nowhere")) == 2
+    assert capsys.readouterr().err.count("nowhere") == 1

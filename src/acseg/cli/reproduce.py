@@ -64,10 +64,12 @@ def reproduce(
             progress=bar,
         ):
             done.setdefault(row.name, []).append(result)
-    rows = [
-        Measured(row, tuple(r.seed for r in own), tuple(r.figures for r in own))
-        for row, own in ((row, done[row.name]) for row in found.rows)
-    ]
+    rows = []
+    for row in found.rows:
+        own = [result for result in done[row.name] if result.figures]
+        if own:
+            seeds_run = tuple(result.seed for result in own)
+            rows.append(Measured(row, seeds_run, tuple(result.figures for result in own)))
     listing = {"title": found.title, "rows": [row.to_dict() for row in rows]}
     typer.echo(json.dumps(listing, indent=1) if as_json else markdown(found, rows))
     failed = {name: why for own in done.values() for r in own for name, why in r.failed.items()}

@@ -1,8 +1,11 @@
 """Running a recipe: each row with each seed."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from acseg.errors import AcsegError
+from acseg.evaluation.datasets import open_dataset
 from acseg.experiments.experiment import Experiment, Progress, silent
 from acseg.experiments.memo import Shared
 from acseg.experiments.recipe import Recipe, Row
@@ -42,34 +45,44 @@ def reproduce(
     Yields
     ------
     row, result
-        As each is done.
+        As each is done. A row that cannot be run, for want of its backbone or of regions, has no
+        figures and says why in `failed`, and costs the others nothing.
+
+    Raises
+    ------
+    DataError
+        If the data set is not there.
     """
     shared = Shared() if shared is None else shared
     results = Results() if results is None else results
+    for split in (recipe.fit, recipe.score):
+        open_dataset(recipe.data, root, split)  # if it is not there, no row can be run
     for row in recipe.rows:
         for seed in seeds:
-            experiment = Experiment(
-                recipe,
-                row,
-                root,
-                seed=seed,
-                images=images,
-                device=device,
-                shared=shared,
-                progress=progress,
-            )
-            fingerprint = experiment.fingerprint()
-            result = results.find(fingerprint, seed)
-            if result is None:
-                _, figures = experiment.run()
-                result = Result(
-                    recipe=recipe.title,
-                    row=row.name,
-                    images=images,
+            result = Result(recipe.title, row.name, images, seed, "", figures={}, failed={})
+            try:
+                experiment = Experiment(
+                    recipe,
+                    row,
+                    root,
                     seed=seed,
-                    fingerprint=fingerprint,
-                    figures=figures,
-                    failed=experiment.failed,
+                    images=images,
+                    device=device,
+                    shared=shared,
+                    progress=progress,
                 )
-                results.add(result)
+                result = _run(experiment, result, results)
+            except AcsegError as error:
+                result.failed[f"{row.name}, seed {seed}"] = str(error)
             yield row, result
+
+
+def _run(experiment: Experiment, empty: Result, results: Results) -> Result:
+    """Look up what an experiment gave before, or run it and keep what it gives."""
+    fingerprint = experiment.fingerprint()
+    found = results.find(fingerprint, empty.seed)
+    if found is None:
+        _, figures = experiment.run()
+        found = replace(empty, fingerprint=fingerprint, figures=figures, failed=experiment.failed)
+        results.add(found)
+    return found
