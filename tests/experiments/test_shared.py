@@ -62,7 +62,7 @@ def alone(recipe: Recipe, root: Path, seeds: tuple[int, ...]) -> list[tuple[str,
     found = []
     for row in recipe.rows:
         for seed in seeds:
-            shared = Shared(Memo(0), Memo(0))
+            shared = Shared(Memo(0), Memo(0), Memo(0))
             experiment = Experiment(
                 recipe, row, root, seed=seed, images=3, device="cpu", shared=shared
             )
@@ -82,7 +82,7 @@ def test_shared_work_changes_no_figure(recipe_of: Make, labelled: Path) -> None:
 def test_a_bound_that_is_reached_changes_no_figure(recipe_of: Make, labelled: Path) -> None:
     pairs = [(METHODS[i], CHANGES[c]) for i, c in ((0, 0), (0, 5), (2, 5), (3, 5))]
     recipe = rows(recipe_of, pairs)
-    little = Shared(Memo(12_000), Memo(20_000))  # some pictures are kept, others are not
+    little = Shared(Memo(12_000), found=Memo(20_000))  # some pictures are kept, others are not
     assert figures(recipe, labelled, shared=little) == alone(recipe, labelled, (0, 1))
     assert 0 < little.features.size <= 12_000
     assert 0 < little.found.size <= 20_000
@@ -114,6 +114,22 @@ def test_work_is_done_once(
     figures(speed, labelled, shared=shared)
     assert counts["encoded"] == 3
     assert counts["clustered"] == 3 * 2 + 3 + 3 * 2  # timed anew, whatever is kept
+
+
+def test_a_generator_is_trained_once_even_where_there_is_no_room_for_regions(
+    recipe_of: Make, labelled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[int] = []
+    whole = module.fit_generator
+
+    def counted(*given: Any, **named: Any) -> Any:
+        trained.append(1)
+        return whole(*given, **named)
+
+    monkeypatch.setattr(module, "fit_generator", counted)
+    pairs = [({"method": "acg"}, CHANGES[c]) for c in (0, 5)]
+    figures(rows(recipe_of, pairs), labelled, seeds=(0,), shared=Shared(found=Memo(0)))
+    assert len(trained) == 1
 
 
 def test_only_what_has_changed_is_run_again(

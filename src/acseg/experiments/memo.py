@@ -52,12 +52,15 @@ class Shared:
     ----------
     features : Memo
         Features of pictures, as the backbone gives them.
+    generators : Memo
+        Small, and a minute's work each.
     found : Memo
-        What is made of them: generators, concepts, clusters, descriptors. Apart from the
-        features, so that these cannot take all the room.
+        What is made of both: concepts, clusters, descriptors. All three apart, so that none can
+        take the room of the others.
     """
 
     features: Memo = field(default_factory=lambda: Memo(2 * GIB))
+    generators: Memo = field(default_factory=lambda: Memo(GIB))
     found: Memo = field(default_factory=lambda: Memo(GIB))
 
 

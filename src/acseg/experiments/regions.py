@@ -105,8 +105,8 @@ class RegionFinder:
         DataError
             If there is no picture.
         """
-        self._model.generator_ = self._shared.found.get(
-            ("generator", *self.training), lambda: self._trained(pictures, progress)
+        self._model.generator_ = self._shared.generators.get(
+            self.training, lambda: self._trained(pictures, progress)
         )
 
     def _trained(

@@ -35,7 +35,7 @@ def reproduce(
         At most so many pictures of each split, evenly spread; 0 for all.
     device : str
     shared : Shared, optional
-        What rows give each other: features, generators, regions, descriptors. Default: 3 GiB at
+        What rows give each other: features, generators, regions, descriptors. Default: 4 GiB at
         most. The figures do not depend on it.
     results : Results, optional
         What is there already is not run again; what is run is added.
