@@ -7,8 +7,8 @@
 # WORK    a folder for what is made on the way; a killed call goes on where it was
 #
 # Cost on 2 cores of an AMD EPYC (AVX-512 bfloat16) and score: src/acseg/bundled/README.md.
-# To go on with more compute, raise `steps` in recipes/bundled-stage3.toml and run it again: the
-# checkpoint in WORK/backbone/state continues, and the fall of the rate is placed anew.
+# To go on, raise `steps` in recipes/bundled-stage3.toml and run it again: the checkpoint in
+# WORK/backbone/state continues.
 set -euo pipefail
 photos=$1
 work=$2
