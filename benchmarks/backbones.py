@@ -91,10 +91,8 @@ def fitted(
 
 def score(model: ACSeg, data: DataSet, limit: int) -> dict[str, float]:
     """Score concepts (P3), and classes (P1) where the model has any."""
-    count = min(limit, len(data)) if limit else len(data)
-    places = np.linspace(0, len(data) - 1, count).round().astype(int).tolist()
     concepts, classes = [], []
-    for index in places:
+    for index in data.places(limit):
         sample = data[index]
         image, mask = sample.image(), sample.mask()
         concepts.append((sample.name, model.segment(image).labels, mask))

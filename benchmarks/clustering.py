@@ -64,9 +64,8 @@ Method = Callable[[Scene, int], np.ndarray]  # scene, seed -> labels (N,)
 
 def read_scenes(data: DataSet, backbone: Any, *, side: int, limit: int) -> list[Scene]:
     """Compute the pixels of evenly spaced images of a set; all of them if the limit is 0."""
-    count = min(limit, len(data)) if limit else len(data)
     scenes = []
-    for index in np.linspace(0, len(data) - 1, count).round().astype(int).tolist():
+    for index in data.places(limit):
         sample = data[index]
         image = sample.image()
         tensor = to_tensor(image, side=side, multiple=backbone.patch)

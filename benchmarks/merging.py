@@ -102,8 +102,7 @@ def main() -> None:
         folder = args.root / name
         kind, split = ("camvid-11", "val") if name == "camvid" else ("folder", "all")
         data = open_dataset(kind, folder, split)
-        count = min(args.images, len(data)) if args.images else len(data)
-        places = np.linspace(0, len(data) - 1, count).round().astype(int).tolist()
+        places = data.places(args.images)
         places = places[1::2] if args.even else places[:: 2 if args.odd else 1]
         sets[name] = conceptualized(model, data, places)
     head = " | ".join(names) + " |"

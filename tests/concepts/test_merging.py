@@ -152,7 +152,7 @@ def test_alike_concepts_become_one_and_their_group_is_told():
     torch.testing.assert_close(merged, merge_scores(scores, group))
 
 
-@pytest.mark.parametrize("threshold", [1.0, 2, float("inf")])
+@pytest.mark.parametrize("threshold", [1.0, 2, float("inf"), torch.tensor([1.0, torch.inf])])
 def test_nothing_merges_without_a_threshold_below_one(threshold):
     scores = torch.rand(2, 5, 3)
     same, group = merge_alike(torch.ones(2, 5, 4), scores, threshold)

@@ -24,6 +24,7 @@ name = "masks"
 classify = "none"
 protocol = "image"
 """
+TRIAL = ("--seeds", "0,1", "--images", "4", "--device", "cpu")
 
 
 def run(*arguments: str) -> int:
@@ -48,7 +49,7 @@ def test_a_recipe_prints_and_writes_its_table(
 ) -> None:
     out = tmp_path / "rows.jsonl"
     common = [str(recipe), "--root", str(labelled), "--backbone", str(tiny_backbone)]
-    assert run(*common, "--seeds", "0,1", "--images", "4", "--device", "cpu", "-o", str(out)) == 0
+    assert run(*common, *TRIAL, "-o", str(out)) == 0
     table = capsys.readouterr().out
     assert "| retrieval | classes known (retrieval) | 2 | mIoU |" in table
     assert "| 99.0 | nobody |" in table
@@ -62,7 +63,7 @@ def test_json_has_the_rows_with_their_means(
     recipe: Path, labelled: Path, tiny_backbone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     common = [str(recipe), "--root", str(labelled), "--backbone", str(tiny_backbone)]
-    assert run(*common, "--seeds", "0,1", "--images", "4", "--device", "cpu", "--json") == 0
+    assert run(*common, *TRIAL, "--json") == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["name"] for row in rows] == ["retrieval", "masks"]
     assert rows[0]["seeds"] == [0, 1]
@@ -81,7 +82,7 @@ def test_a_run_that_was_killed_goes_on(
 
     out, whole = tmp_path / "rows.jsonl", Experiment.run
     common = [str(recipe), "--root", str(labelled), "--backbone", str(tiny_backbone)]
-    common += ["--seeds", "0,1", "--images", "4", "--device", "cpu", "-o", str(out)]
+    common += [*TRIAL, "-o", str(out)]
     begun: list[tuple[str, int]] = []
 
     def killed(self: Experiment) -> object:
@@ -124,8 +125,7 @@ def test_a_row_that_cannot_be_run_costs_the_others_nothing(
     with recipe.open("a") as file:
         file.write(more.format(tmp_path / "nowhere"))
     out = tmp_path / "rows.jsonl"
-    options = ["--seeds", "0,1", "--images", "4", "--device", "cpu", "-o", str(out)]
-    assert run(str(recipe), "--root", str(labelled), *options) == 1
+    assert run(str(recipe), "--root", str(labelled), *TRIAL, "-o", str(out)) == 1
     said = capsys.readouterr()
     assert "| retrieval | classes known (retrieval) | 2 |" in said.out
     assert "too many" not in said.out

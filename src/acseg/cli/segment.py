@@ -75,8 +75,10 @@ def segment(
     Killed or not, the same command again does only what is not done yet, and what changed.
     """
     how = reading_settings(bands, stretch, tile)
-    if merge is not None or ground is not None:
-        how |= {"ground": ground} | ({} if merge is None else {"merge": merge})
+    if merge is not None:
+        how |= {"merge": merge, "ground": ground}
+    elif ground is not None:
+        how["ground"] = ground
     where = {"device": device, "precision": precision, "runtime": runtime}
     if "-" in inputs or str(out) == "-":
         _segment_one(inputs, out, model, where, how)

@@ -49,9 +49,8 @@ def ground_score(pixels: Tensor, grid: tuple[int, int]) -> Tensor:
     high, wide = (height + STRIP - 1) // STRIP, (width + STRIP - 1) // STRIP  # at least one
     top, bottom = _mean(unit[:, :high]), _mean(unit[:, height - high :])  # (B, D)
     left, right = _mean(unit[:, :, :wide]), _mean(unit[:, :, width - wide :])
-    middle = _mean(
-        unit[:, height // 4 : height - height // 4, width // 4 : width - width // 4],
-    )
+    rows, columns = height // 4, width // 4  # left out on each side of the middle
+    middle = _mean(unit[:, rows : height - rows, columns : width - columns])
     border = (top + bottom + left + right) / 4
     around = torch.minimum((top * bottom).sum(1), (left * right).sum(1))  # (B,)
     return around + (border - middle).square().sum(1)
@@ -76,12 +75,17 @@ def merge_thresholds(
     float or Tensor
         One that holds for all images, or (B,) float32; `NEVER` where nothing merges.
     """
+    limit, least = plain_thresholds(merge, ground)
+    if not least:
+        return limit
+    return torch.where(ground_score(pixels, grid) < least, NEVER, limit)
+
+
+def plain_thresholds(merge: float | None, ground: float | None) -> tuple[float, float]:
+    """Give both thresholds as numbers; a ground of 0 says that there is nothing to decide."""
     if merge is None or merge >= 1:
-        return NEVER
-    if not ground:
-        return merge
-    scene = ground_score(pixels, grid) < ground
-    return torch.where(scene, NEVER, merge)
+        return NEVER, 0.0
+    return merge, ground or 0.0
 
 
 def _mean(part: Tensor) -> Tensor:

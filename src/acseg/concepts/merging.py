@@ -45,7 +45,7 @@ def merge_alike(
         (B, k), int64: the concept that each is now part of.
     """
     k = scores.shape[2]
-    if not isinstance(threshold, Tensor) and threshold >= 1:
+    if not bool((torch.as_tensor(threshold) < 1).any()):
         return scores, torch.arange(k, device=scores.device).expand(len(scores), k)
     sums, counts = concept_affinity(pixels, assign(scores), k, products=products)
     group = merge_concepts(sums, counts, threshold)

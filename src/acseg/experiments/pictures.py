@@ -68,8 +68,7 @@ def open_pictures(
     progress : callable
         Told (done, of) after each.
     """
-    count = min(images, len(data)) if images else len(data)
-    places = np.linspace(0, len(data) - 1, count).round().astype(int).tolist()
+    places = data.places(images)
     for done, place in enumerate(places, start=1):
         sample = data[place]
         try:
@@ -78,4 +77,4 @@ def open_pictures(
             failed[sample.name] = str(error)
             continue
         yield Opened((*split_key(data), place), sample.name, picture, mask, side, multiple)
-        progress(done, count)
+        progress(done, len(places))

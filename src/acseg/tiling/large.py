@@ -25,7 +25,7 @@ from acseg.classes.ids import BACKGROUND
 from acseg.classes.regions import find_regions
 from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.confidence import concept_confidence
-from acseg.concepts.ground import NEVER, merge_thresholds
+from acseg.concepts.ground import merge_thresholds, plain_thresholds
 from acseg.concepts.lloyd import lloyd_rounds
 from acseg.concepts.merging import merge_alike, merge_scores
 from acseg.drawing import NOT_FINITE, Conceptualized
@@ -185,14 +185,14 @@ def find_concepts(model: "ACSeg", windows: Windows, layout: Layout) -> Concepts:
 
 def _merge_threshold(model: "ACSeg", windows: Windows) -> float | Tensor:
     """Say above which affinity concepts merge: the layout is that of the picture made small."""
-    own = model.settings
-    if not own.ground:
-        return NEVER if own.merge is None else own.merge
+    limit, ground = plain_thresholds(model.settings.merge, model.settings.ground)
+    if not ground:
+        return limit
     size = fitted_size(
         windows.height, windows.width, side=model.side, multiple=model.backbone.patch
     )
     features = _encoded(model, resize(overview(windows, size), size)[None])
-    return merge_thresholds(features.pixels, features.grid, own.merge, own.ground)
+    return merge_thresholds(features.pixels, features.grid, limit, ground)
 
 
 def _classified(model: "ACSeg", windows: Windows, layout: Layout, concepts: Concepts) -> Concepts:

@@ -49,6 +49,16 @@ def test_the_two_halves_share_their_classes_and_no_picture(folder, put):
     assert odd.classes == even.classes == ("0", "1", "2", "3", "4", "5")
 
 
+def test_some_pictures_are_evenly_spread(folder, put):
+    for name in "cdefg":
+        put(f"images/{name}.jpg")
+        put(f"masks/{name}.png", MASK)
+    data = open_dataset("folder", folder)
+    assert data.places() == data.places(7) == data.places(100) == list(range(7))
+    assert data.places(3) == [0, 3, 6]
+    assert data.places(1) == [0]
+
+
 def test_a_split_of_the_file_stands_for_one_of_the_same_name(folder):
     (folder / "splits.json").write_text(json.dumps({"odd": ["deep/b"]}))
     assert [sample.name for sample in open_dataset("folder", folder, "odd")] == ["deep/b"]

@@ -146,6 +146,11 @@ class DataSet(ABC):
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
 
+    def places(self, most: int = 0) -> list[int]:
+        """Indices of so many pictures, evenly spread from the first to the last; 0 for all."""
+        count = min(most, len(self)) if most else len(self)
+        return np.linspace(0, len(self) - 1, count).round().astype(int).tolist()
+
     def crop_rule(self, image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cut a picture and its mask as the protocol does (see `acseg.evaluation.datasets.crops`).
 
