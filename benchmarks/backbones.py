@@ -26,18 +26,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from labelled import add_sets, open_halves, open_scored, set_names
 
 from acseg.backbone.load import load_backbone
 from acseg.classes.linear import fit_linear
 from acseg.classes.retrieval import retrieve_classes
-from acseg.evaluation.datasets import DataSet, open_dataset
+from acseg.evaluation.datasets import DataSet
 from acseg.evaluation.handmade import HandMade
 from acseg.evaluation.protocols import evaluate_collection, evaluate_images
 from acseg.images.batch import to_tensor
 from acseg.images.sampling import sample_labels
 from acseg.model import ACSeg
 
-LABELLED = Path(__file__).resolve().parents[2] / "shared" / "labelled"
 FIGURES = ("P3 mIoU", "P3 covering", "concepts", "P1 mIoU", "1-NN", "linear")
 
 
@@ -169,8 +169,7 @@ def keep(rows: list[Row], path: Path | None) -> None:
 def main() -> None:
     """Read the settings, measure every backbone on every set, print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--root", type=Path, default=LABELLED, help="folder of labelled sets")
-    parser.add_argument("--sets", nargs="+", help="names of sets (all below the root)")
+    add_sets(parser)
     parser.add_argument("--also", nargs="*", default=[], help="names or folders of other ViTs")
     parser.add_argument("--shipped", action="store_true", help="the bundled model alone, no fits")
     parser.add_argument(
@@ -206,11 +205,10 @@ def main() -> None:
     for name in args.also:
         makers[name] = lambda seed, name=name: load_backbone(name, device="cpu")  # type: ignore[misc]
     rows: list[Row] = []
-    for name in args.sets or sorted(p.name for p in args.root.iterdir() if p.is_dir()):
+    for name in set_names(args):
         camvid = name == "camvid"
-        whole = None if camvid else open_dataset("folder", args.root / name, "all")
-        train = whole or open_dataset("camvid-11", args.root / name, "train")
-        val = whole or open_dataset("camvid-11", args.root / name, "val")
+        val = open_scored(args.root, name)
+        train = open_halves(args.root, name)[0] if camvid else val
         for number, model in enumerate(models):
             rows.append(Row(name, f"bundled, {how}", number, score(model, val, args.images)))
         for seed in [] if args.shipped else args.seeds:

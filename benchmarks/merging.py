@@ -12,23 +12,21 @@ r correlates the number of concepts with that of the classes present, over all p
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
+from labelled import add_sets, open_scored, set_names
 from torch import Tensor
 
 from acseg.backbone.features import Features
 from acseg.concepts.assignment import upsample_assignment
 from acseg.concepts.ground import ground_score, merge_thresholds
 from acseg.concepts.merging import merge_alike
-from acseg.evaluation.datasets import DataSet, open_dataset
+from acseg.evaluation.datasets import DataSet
 from acseg.evaluation.protocols import evaluate_images
 from acseg.experiments.analyses import diversity
 from acseg.images.batch import to_tensor
 from acseg.model import ACSeg
-
-LABELLED = Path(__file__).resolve().parents[2] / "shared" / "labelled"
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,7 @@ def row(sets: Sequence[list[Pictured]], merge: float, ground: float) -> str:
 def main() -> None:
     """Read the settings, generate the concepts of every set, print both tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--root", type=Path, default=LABELLED, help="folder of labelled sets")
-    parser.add_argument("--sets", nargs="+", help="names of sets (all below the root)")
+    add_sets(parser)
     parser.add_argument("--images", type=int, default=64, help="of each set, 0 = all")
     half = parser.add_mutually_exclusive_group()
     half.add_argument("--odd", action="store_true", help="of these the 1st, 3rd, ... alone")
@@ -96,12 +93,10 @@ def main() -> None:
     model = ACSeg.load(device="cpu")
     own = model.settings.merge or 1.0
     model.settings = replace(model.settings, merge=1.0)
-    names = args.sets or sorted(p.name for p in args.root.iterdir() if p.is_dir())
+    names = set_names(args)
     sets: dict[str, list[Pictured]] = {}
     for name in names:
-        folder = args.root / name
-        kind, split = ("camvid-11", "val") if name == "camvid" else ("folder", "all")
-        data = open_dataset(kind, folder, split)
+        data = open_scored(args.root, name)
         places = data.places(args.images)
         places = places[1::2] if args.even else places[:: 2 if args.odd else 1]
         sets[name] = conceptualized(model, data, places)
