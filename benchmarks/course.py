@@ -1,7 +1,7 @@
 """Score backbones by their pixels alone: the course of a pre-training, from its checkpoints.
 
     python benchmarks/course.py WORK/stage1 WORK/stage2 WORK/backbone    # of recipes/bundled.sh
-    python benchmarks/course.py bundled --sets camvid --images 0 --concepts 12
+    python benchmarks/course.py bundled --sets camvid --concepts 12 --side 240 --block 4
 
 k-means divides the pixels of each picture, so that no generator and no class has a part in the
 figure; P3 mIoU without merging / merged as the bundled model merges.
@@ -64,17 +64,18 @@ def main() -> None:
     add_sets(parser)
     parser.add_argument("--images", type=int, default=24, help="of each set, 0 = all")
     parser.add_argument("--concepts", type=int, default=8, help="k of k-means (8)")
+    parser.add_argument("--side", type=int, help="short side in px (that of the bundled model)")
+    parser.add_argument("--block", type=int, help="whose tokens are the pixels (the last)")
     args = parser.parse_args()
 
     shipped = ACSeg.load(device="cpu")
     own = shipped.settings
-    how = How(shipped.side, args.concepts, own.merge or 1.0, own.ground or 0.0)
+    how = How(args.side or shipped.side, args.concepts, own.merge or 1.0, own.ground or 0.0)
     names = set_names(args)
     print(f"| backbone | {' | '.join(names)} |\n" + "|---" * (len(names) + 1) + "|")
     for name in args.backbones:
-        backbone = shipped.backbone
-        if name != "bundled":
-            backbone = load_backbone(name, stride=backbone.stride, device="cpu")
+        stride = shipped.backbone.stride
+        backbone = load_backbone(name, block=args.block, stride=stride, device="cpu")
         cells = [score(backbone, open_scored(args.root, each), args.images, how) for each in names]
         print(
             f"| {name} | " + " | ".join(f"{a:.1f} / {b:.1f}" for a, b in cells) + " |", flush=True
