@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from labelled import add_sets, open_halves, open_scored, set_names
+from labelled import add_sets, encode, open_halves, open_scored, set_names, truth_on
 
 from acseg.backbone.load import load_backbone
 from acseg.classes.linear import fit_linear
@@ -34,8 +34,6 @@ from acseg.classes.retrieval import retrieve_classes
 from acseg.evaluation.datasets import DataSet
 from acseg.evaluation.handmade import HandMade
 from acseg.evaluation.protocols import evaluate_collection, evaluate_images
-from acseg.images.batch import to_tensor
-from acseg.images.sampling import sample_labels
 from acseg.model import ACSeg
 
 FIGURES = ("P3 mIoU", "P3 covering", "concepts", "P1 mIoU", "1-NN", "linear")
@@ -114,15 +112,13 @@ def pixels_of(data: DataSet, backbone: Any, side: int, each: int, seed: int) -> 
     rows, labels = [], []
     random = np.random.default_rng(seed)
     for sample in data:
-        image = to_tensor(sample.image(), side=side, multiple=backbone.patch)
-        features = backbone(image[None])
-        height, width = features.grid
-        truth = sample_labels(sample.mask(), (width, height)).ravel()
+        features = encode(sample, backbone, side)
+        truth = truth_on(features.grid, sample)
         known = np.flatnonzero(truth != data.void)
         some = random.permutation(known)[:each]
         rows.append(features.pixels[0].cpu().numpy()[some])
         labels.append(truth[some])
-    return np.concatenate(rows), np.concatenate(labels).astype(np.int64)
+    return np.concatenate(rows), np.concatenate(labels)
 
 
 def single_pixels(

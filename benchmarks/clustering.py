@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from labelled import add_sets, encode, set_names
 
 from acseg.backbone.load import load_backbone
 from acseg.concepts.assignment import assign, concept_scores
@@ -28,10 +29,7 @@ from acseg.concepts.merging import concept_affinity, merge_concepts
 from acseg.evaluation.baselines import BASELINES, NEEDS_IMAGE, NEEDS_K, cluster
 from acseg.evaluation.datasets import DataSet, open_dataset
 from acseg.evaluation.protocols import evaluate_images
-from acseg.images.batch import to_tensor
 from acseg.model import ACSeg
-
-LABELLED = Path(__file__).resolve().parents[2] / "shared" / "labelled"
 
 
 @dataclass(frozen=True)
@@ -67,11 +65,9 @@ def read_scenes(data: DataSet, backbone: Any, *, side: int, limit: int) -> list[
     scenes = []
     for index in data.places(limit):
         sample = data[index]
-        image = sample.image()
-        tensor = to_tensor(image, side=side, multiple=backbone.patch)
-        features = backbone(tensor[None])
+        features = encode(sample, backbone, side)
         pixels = features.pixels[0].float().cpu().numpy()
-        scenes.append(Scene(sample.name, image, pixels, features.grid, sample.mask()))
+        scenes.append(Scene(sample.name, sample.image(), pixels, features.grid, sample.mask()))
     return scenes
 
 
@@ -174,8 +170,7 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     """Read the settings, measure every method on every set, print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--root", type=Path, default=LABELLED, help="folder of labelled sets")
-    parser.add_argument("--sets", nargs="+", help="names of sets (all below the root)")
+    add_sets(parser)
     parser.add_argument("--run", help="RUN whose backbone and generator are measured (bundled)")
     parser.add_argument("--no-acg", action="store_true", help="measure the baselines alone")
     parser.add_argument("--backbone", default="bundled", help="with --no-acg: whose pixels")
@@ -196,9 +191,8 @@ def main() -> None:
         model = ACSeg.load(args.run, device="cpu")
         backbone = model.backbone
         side = args.side or model.side
-    names = args.sets or sorted(p.name for p in args.root.iterdir() if (p / "masks").is_dir())
     rows: list[Row] = []
-    for name in names:
+    for name in set_names(args):
         data = open_dataset("folder", args.root / name, "all")
         scenes = read_scenes(data, backbone, side=side, limit=args.images)
         for label, method in methods(args.methods, args.k, model).items():

@@ -8,52 +8,32 @@ figure; P3 mIoU without merging / merged as the bundled model merges.
 """
 
 import argparse
-from dataclasses import dataclass
 
-import numpy as np
 import torch
-from labelled import add_sets, open_scored, set_names
+from labelled import add_sets, encode, open_scored, set_names
+from merging import Pictured, drawn
 
 from acseg.backbone.backbone import Backbone
 from acseg.backbone.load import load_backbone
-from acseg.concepts.assignment import upsample_assignment
-from acseg.concepts.ground import merge_thresholds
-from acseg.concepts.merging import merge_alike
+from acseg.concepts.ground import plain_thresholds
 from acseg.evaluation.baselines import cluster
 from acseg.evaluation.datasets import DataSet
 from acseg.evaluation.protocols import evaluate_images
-from acseg.images.batch import to_tensor
+from acseg.experiments.conceptualizers import from_labels
 from acseg.model import ACSeg
 
 
-@dataclass(frozen=True)
-class How:
-    """How pictures are encoded, divided and merged."""
-
-    side: int
-    concepts: int
-    merge: float
-    ground: float
-
-
-def score(backbone: Backbone, data: DataSet, images: int, how: How) -> tuple[float, float]:
-    """Give the P3 mIoU of a set in per cent, without merging and with it."""
-    plain: list[tuple[str, np.ndarray, np.ndarray]] = []
-    merged: list[tuple[str, np.ndarray, np.ndarray]] = []
-    for place in data.places(images):
+def divided(backbone: Backbone, data: DataSet, args: argparse.Namespace) -> list[Pictured]:
+    """Divide pictures of a set by k-means on their pixels."""
+    found = []
+    for place in data.places(args.images):
         sample = data[place]
-        mask = sample.mask()
-        image = to_tensor(sample.image(), side=how.side, multiple=backbone.patch)
-        features = backbone(image[None])
-        pixels, grid = features.pixels.float(), features.grid
-        labels = torch.from_numpy(cluster(pixels[0].numpy(), "kmeans", k=how.concepts, seed=0))
-        scores = torch.nn.functional.one_hot(labels, how.concepts)[None].float()  # (1, N, k)
-        limit = merge_thresholds(pixels, grid, how.merge, how.ground)
-        alike, _ = merge_alike(pixels, scores, limit)
-        for found, own in ((plain, scores), (merged, alike)):
-            drawn, _ = upsample_assignment(own[0], grid, (mask.shape[0], mask.shape[1]))
-            found.append((sample.name, drawn.numpy(), mask))
-    return 100 * evaluate_images(plain).miou, 100 * evaluate_images(merged).miou
+        features = encode(sample, backbone, args.side)
+        pixels = features.pixels[0].float().numpy()
+        labels = torch.from_numpy(cluster(pixels, "kmeans", k=args.concepts, seed=0))
+        scores = from_labels(features, labels).scores
+        found.append(Pictured(sample.name, features, scores, sample.mask()))
+    return found
 
 
 @torch.inference_mode()
@@ -69,17 +49,19 @@ def main() -> None:
     args = parser.parse_args()
 
     shipped = ACSeg.load(device="cpu")
-    own = shipped.settings
-    how = How(args.side or shipped.side, args.concepts, own.merge or 1.0, own.ground or 0.0)
+    args.side = args.side or shipped.side
+    thresholds = plain_thresholds(shipped.settings.merge, shipped.settings.ground)
     names = set_names(args)
     print(f"| backbone | {' | '.join(names)} |\n" + "|---" * (len(names) + 1) + "|")
     for name in args.backbones:
         stride = shipped.backbone.stride
         backbone = load_backbone(name, block=args.block, stride=stride, device="cpu")
-        cells = [score(backbone, open_scored(args.root, each), args.images, how) for each in names]
-        print(
-            f"| {name} | " + " | ".join(f"{a:.1f} / {b:.1f}" for a, b in cells) + " |", flush=True
-        )
+        cells = []
+        for each in names:
+            pictures = divided(backbone, open_scored(args.root, each), args)
+            plain, merged = (evaluate_images(drawn(pictures, *t)) for t in ((1, 0), thresholds))
+            cells.append(f"{100 * plain.miou:.1f} / {100 * merged.miou:.1f}")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.cluster import MiniBatchKMeans
 from torch.nn import functional
 
 from acseg.concepts.generator import AdaptiveConceptGenerator
 from acseg.concepts.modularity import modularity_loss
+from acseg.evaluation.collection import fit_pixel_clusters
 from acseg.images.stream import stream_pictures
 from acseg.images.walk import find_images
 from acseg.model import ACSeg
@@ -82,9 +82,9 @@ def read_pixels(folder: str, count: int, sample: int) -> torch.Tensor:
 def centres(pixels: torch.Tensor, k: int) -> torch.Tensor:
     """Find k centres of the pixels of all photographs, of the scale that the generator sees."""
     dim = pixels.shape[2]
-    seen = functional.layer_norm(pixels, (dim,)).flatten(0, 1).numpy()
-    found = MiniBatchKMeans(k, n_init=1, batch_size=4096, random_state=0).fit(seen)
-    return functional.layer_norm(torch.from_numpy(found.cluster_centers_).float(), (dim,))
+    seen = functional.layer_norm(pixels, (dim,)).numpy()  # (M, P, D) all of one length
+    found = fit_pixel_clusters(seen, k, per_image=pixels.shape[1])
+    return functional.layer_norm(torch.from_numpy(found).float(), (dim,))
 
 
 def train(pixels: torch.Tensor, held_out: torch.Tensor, steps: int, variant: str) -> Row:

@@ -2,8 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from acseg.evaluation.datasets import DataSet, open_dataset
+import numpy as np
+
+from acseg.backbone.features import Features
+from acseg.evaluation.datasets import DataSet, Sample, open_dataset
+from acseg.images.batch import to_tensor
+from acseg.images.sampling import sample_labels
 
 LABELLED = Path(__file__).resolve().parents[2] / "shared" / "labelled"
 
@@ -30,3 +36,15 @@ def open_halves(root: Path, name: str) -> tuple[DataSet, DataSet]:
     camvid = name == "camvid"
     kind, fitted, scored = ("camvid-11", "train", "val") if camvid else ("folder", "odd", "even")
     return open_dataset(kind, root / name, fitted), open_dataset(kind, root / name, scored)
+
+
+def encode(sample: Sample, backbone: Any, side: int) -> Features:
+    """Give the features of a labelled picture."""
+    image = to_tensor(sample.image(), side=side, multiple=backbone.patch)
+    features: Features = backbone(image[None])
+    return features
+
+
+def truth_on(grid: tuple[int, int], sample: Sample) -> np.ndarray:
+    """Give the class of each pixel of the feature grid (h, w), row by row: (N,) int64."""
+    return sample_labels(sample.mask(), (grid[1], grid[0])).ravel().astype(np.int64)

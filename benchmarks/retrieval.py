@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from labelled import add_sets, open_halves, set_names
+from labelled import add_sets, encode, open_halves, set_names, truth_on
 from torch import Tensor
 
 from acseg.classes.descriptors import mean_token
@@ -35,8 +35,7 @@ from acseg.evaluation.confusion import Confusion, confusion
 from acseg.evaluation.datasets import DataSet
 from acseg.evaluation.scores import miou
 from acseg.experiments.conceptualizers import SEEDLESS
-from acseg.images.batch import to_tensor
-from acseg.images.sampling import sample_labels
+from acseg.experiments.regions import draw_rows
 from acseg.model import ACSeg
 from acseg.report.plots import draw_lines, save_figure
 from acseg.settings import Settings
@@ -83,10 +82,8 @@ def read(model: ACSeg, data: DataSet, limit: int) -> list[Pictured]:
     found = []
     for place in data.places(limit):
         sample = data[place]
-        image = to_tensor(sample.image(), side=model.side, multiple=model.backbone.patch)
-        features = model.backbone(image[None])
-        height, width = features.grid
-        truth = sample_labels(sample.mask(), (width, height)).ravel().astype(np.int64)
+        features = encode(sample, model.backbone, model.side)
+        truth = truth_on(features.grid, sample)
         found.append(Pictured(features.pixels[0].half().cpu(), truth))
     return found
 
@@ -102,12 +99,8 @@ def read_set(model: ACSeg, root: Path, name: str, limit: int) -> Set:
 def trained(pictures: Sequence[Pictured], k: int, seed: int, steps: int) -> torch.nn.Module:
     """Train a generator with k prototypes on the pixels of some pictures."""
     settings = Settings(concepts=k, steps=steps, seed=seed, **TRAINING)
-    random = np.random.default_rng(seed)
-    rows = []
-    for one in pictures:
-        drawn = random.permutation(len(one.pixels))[: settings.sample]
-        rows.append(np.resize(one.pixels.numpy()[drawn], (settings.sample, one.pixels.shape[1])))
-    generator, _ = fit_generator(np.stack(rows), np.arange(len(rows)), settings)
+    rows = draw_rows((one.pixels for one in pictures), settings.sample, seed=seed)
+    generator, _ = fit_generator(rows, np.arange(len(rows)), settings)
     return generator
 
 

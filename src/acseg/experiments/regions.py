@@ -1,10 +1,12 @@
 """From a picture to described regions as a row asks for, sharing with other rows what is alike."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
 from acseg.backbone.features import Features
 from acseg.concepts.generator import AdaptiveConceptGenerator
@@ -113,16 +115,10 @@ class RegionFinder:
         self, pictures: Iterator[Opened], progress: TrainingProgress
     ) -> AdaptiveConceptGenerator:
         settings = self._model.settings
-        random = np.random.default_rng(self._seed)
-        rows = []
-        for opened in pictures:
-            pixels = self.features(opened).pixels[0].half().cpu().numpy()
-            drawn = random.permutation(len(pixels))[: settings.sample]
-            rows.append(np.resize(pixels[drawn], (settings.sample, pixels.shape[1])))
-        if not rows:
-            raise DataError("no picture of the fitted split could be read")
+        pixels = (self.features(opened).pixels[0].half() for opened in pictures)
+        rows = draw_rows(pixels, settings.sample, seed=self._seed)
         generator, _ = fit_generator(
-            np.stack(rows),
+            rows,
             np.arange(len(rows)),
             settings,
             device=self._model.backbone.device,
@@ -171,3 +167,34 @@ class RegionFinder:
         """Describe the regions of the fitted split by `compute`, once for all rows alike."""
         key = ("all described", labelled, *self._fitted, *self.describing)
         return self._shared.found.get(key, compute)
+
+
+def draw_rows(pictures: Iterable[Tensor], sample: int, *, seed: int) -> NDArray[Any]:
+    """Draw the pixels that a generator is trained on, as many of each picture.
+
+    Parameters
+    ----------
+    pictures : iterable of (N, D) tensors
+        Pixels of each picture; N may differ. Where it is below `sample`, some are taken again.
+    sample : int
+        Pixels of each picture; 196 to 1600.
+    seed : int
+
+    Returns
+    -------
+    (M, sample, D), of the type of the pixels
+
+    Raises
+    ------
+    DataError
+        If there is no picture.
+    """
+    random = np.random.default_rng(seed)
+    rows = []
+    for picture in pictures:
+        pixels = picture.cpu().numpy()
+        drawn = random.permutation(len(pixels))[:sample]
+        rows.append(np.resize(pixels[drawn], (sample, pixels.shape[1])))
+    if not rows:
+        raise DataError("no picture of the fitted split could be read")
+    return np.stack(rows)
