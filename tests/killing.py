@@ -17,7 +17,6 @@ PRELOAD = [
     "acseg.cli",
     "acseg.collection",
     "acseg.training.fit",
-    "acseg.pretraining.run",
     "transformers.models.vit.modeling_vit",
     "skimage.segmentation",
 ]
@@ -32,7 +31,6 @@ def command(arguments: Sequence[str], at: int, after: bool, log: str) -> None:
 
     import acseg.images.write as write
     from acseg import cli
-    from acseg.pretraining import loop as pretraining
     from acseg.training import loop
 
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -41,7 +39,6 @@ def command(arguments: Sequence[str], at: int, after: bool, log: str) -> None:
     sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
     torch.set_num_threads(1)
     loop.CHECKPOINT_STEPS = 3
-    pretraining.pretrain.__kwdefaults__["save_every"] = 2  # type: ignore[index]
     replace, count = os.replace, 0
 
     def counted(old: Any, new: Any) -> None:

@@ -4,7 +4,6 @@ Here each is killed a few times; with ACSEG_NIGHTLY=1 at least 50 times. The mom
 or just before or after a file takes its name.
 """
 
-import json
 import os
 import random
 import time
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors import safe_open
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 
@@ -118,37 +116,4 @@ def test_a_killed_fit(killer: Any, tiny_backbone: Path, folder: Path, tmp_path: 
         tmp_path,
         status=1,
         wanted=files_below,
-    )
-
-
-def test_a_killed_pretraining(killer: Any, folder: Path, tmp_path: Path) -> None:
-    pytest.importorskip("skimage")
-    recipe = tmp_path / "tiny.toml"
-    recipe.write_text(
-        "[pretrain]\ndim = 16\nlayers = 1\nheads = 2\nside = 32\nbatch = 4\nsteps = 8\n"
-        "crop = [0.5, 1]\n"
-    )
-
-    def wanted(out: Path) -> dict[str, object]:
-        """All files, but for how fast each step was.
-
-        Of those in state/ the content: safetensors puts their notes in no fixed order.
-        """
-        files: dict[str, object] = dict(files_below(out))
-        for path in (out / "state").glob("*.safetensors"):
-            with safe_open(path, framework="numpy") as file:
-                arrays = {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
-                files[f"state/{path.name}"] = (file.metadata(), arrays)
-        diary = (out / "pretraining.jsonl").read_text().splitlines()
-        lines = [json.loads(line) for line in diary]
-        for line in lines:
-            del line["photographs_per_second"]
-        return files | {"pretraining.jsonl": lines}
-
-    compare(
-        killer,
-        ["pretrain", folder, "--settings", recipe, "--workers", 1, "--device", "cpu"],
-        tmp_path,
-        status=1,
-        wanted=wanted,
     )

@@ -1,4 +1,4 @@
-"""The concept generator and its attention on unprojected pixels."""
+"""The concept generator and its attention on unprojected tokens."""
 
 import pytest
 import torch
@@ -7,12 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
-from acseg.concepts.generator import (
-    AdaptiveConceptGenerator,
-    PixelAttention,
-    attend_each_other,
-    default_heads,
-)
+from acseg.concepts.generator import AdaptiveConceptGenerator, Attention, default_heads
 
 
 def scramble(module, seed=0):
@@ -24,7 +19,7 @@ def scramble(module, seed=0):
     return module
 
 
-def pixels(batch=2, n=20, dim=12, seed=0):
+def tokens(batch=2, n=20, dim=12, seed=0):
     return torch.randn(batch, n, dim, generator=torch.Generator().manual_seed(seed))
 
 
@@ -38,8 +33,8 @@ def pixels(batch=2, n=20, dim=12, seed=0):
 )
 def test_attention_is_that_of_torch_with_projected_pixels(batch, n, k, heads, seed):
     dim = 24
-    look = scramble(PixelAttention(dim, heads), seed)
-    x, c = pixels(batch, n, dim, seed), pixels(batch, k, dim, seed + 1)
+    look = scramble(Attention(dim, heads), seed)
+    x, c = tokens(batch, n, dim, seed), tokens(batch, k, dim, seed + 1)
     key_bias = torch.randn(dim, generator=torch.Generator().manual_seed(seed))
     weights = [look.query.weight, look.key.weight, look.value.weight]
     plain, _ = F.multi_head_attention_forward(
@@ -60,66 +55,9 @@ def test_attention_is_that_of_torch_with_projected_pixels(batch, n, k, heads, se
     torch.testing.assert_close(look(c, x), plain.transpose(0, 1), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("batch", "k", "heads"), [(1, 1, 1), (3, 5, 2), (2, 8, 4)])
-def test_concepts_attend_to_each_other_as_the_layer_of_torch_does(batch, k, heads):
-    layer = scramble(torch.nn.MultiheadAttention(24, heads, batch_first=True))
-    one, other = (pixels(batch, k, 24).requires_grad_() for _ in range(2))
-    mine = attend_each_other(one, layer)
-    plain, _ = layer(other, other, other, need_weights=False)
-    torch.testing.assert_close(mine, plain, rtol=1e-5, atol=1e-5)
-    mine.square().sum().backward()
-    found = [one.grad, *(p.grad.clone() for p in layer.parameters())]
-    layer.zero_grad()
-    plain.square().sum().backward()
-    expected = [other.grad, *(p.grad for p in layer.parameters())]
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_frozen_weights_are_rounded_once_and_again_when_they_change():
-    generator = scramble(AdaptiveConceptGenerator(64, steps=2, heads=4))
-    x = pixels(3, 100, 64)
-
-    def of(one):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            return one(x).detach()
-
-    trained = of(generator)
-    assert generator._rounded is None
-    exact = generator(x)
-    generator.requires_grad_(False)
-    with torch.inference_mode():
-        assert torch.equal(of(generator), trained)
-    kept = generator._rounded
-    assert torch.equal(of(generator), trained)
-    assert generator._rounded is kept
-    assert torch.equal(generator(x), exact)
-    assert len(generator.state_dict()) == len(dict(generator.named_parameters()))
-    wish = x.clone().requires_grad_()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        generator(wish).square().sum().backward()
-    assert wish.grad.abs().max() > 0
-
-    scramble(generator, seed=1)  # in place
-    changed = of(generator)
-    assert not torch.allclose(changed, trained, atol=0.1)
-    fresh = AdaptiveConceptGenerator(**generator.settings)
-    fresh.load_state_dict(generator.state_dict())
-    assert torch.equal(of(fresh), changed)
-
-
-def test_weights_made_in_inference_mode_are_not_kept_rounded():
-    with torch.inference_mode():  # their changes could not be seen
-        generator = AdaptiveConceptGenerator(12, steps=1, heads=2).requires_grad_(False)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            first = generator(pixels())
-            generator.steps[0].look.query.bias.fill_(3)
-            generator.steps[0].transform[1].weight.fill_(1)
-            assert not torch.equal(generator(pixels()), first)
-
-
 def test_autocast_takes_products_in_bfloat16_and_keeps_the_concepts_in_float32():
     generator = scramble(AdaptiveConceptGenerator(64, steps=6, heads=4))
-    x = pixels(3, 100, 64)
+    x = tokens(3, 100, 64)
     exact = generator(x)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rounded = generator(x)
@@ -134,12 +72,12 @@ def test_autocast_takes_products_in_bfloat16_and_keeps_the_concepts_in_float32()
 @pytest.mark.parametrize("k", [1, 5, 9])
 def test_shape_is_k_concepts_of_the_dimension_of_the_pixels(k):
     generator = AdaptiveConceptGenerator(12, concepts=k, steps=2, heads=3)
-    assert generator(pixels(3, 7)).shape == (3, k, 12)
+    assert generator(tokens(3, 7)).shape == (3, k, 12)
 
 
 def test_images_of_a_batch_do_not_mix_and_pixels_have_no_order():
     generator = scramble(AdaptiveConceptGenerator(12, steps=3, heads=2))
-    x = pixels(3)
+    x = tokens(3)
     together = generator(x)
     for image, concepts in zip(x, together):
         torch.testing.assert_close(generator(image[None])[0], concepts, rtol=1e-4, atol=1e-5)
@@ -148,7 +86,7 @@ def test_images_of_a_batch_do_not_mix_and_pixels_have_no_order():
 
 def test_concepts_depend_on_the_image_and_not_on_the_scale_of_its_pixels():
     generator = AdaptiveConceptGenerator(12, steps=2, heads=2)
-    one, other = pixels(1, seed=1), pixels(1, seed=2)
+    one, other = tokens(1, seed=1), tokens(1, seed=2)
     assert (generator(one) - generator(other)).abs().max() > 0.1
     torch.testing.assert_close(generator(one * 50), generator(one), rtol=1e-3, atol=1e-4)
 
@@ -157,13 +95,24 @@ def test_every_step_adds_to_the_concepts_of_the_step_before():
     generator = AdaptiveConceptGenerator(12, steps=2, heads=2)
     with torch.no_grad():
         for step in generator.steps:
-            for layer in (step.look.out, step.exchange.out_proj, step.transform[-1]):
+            for layer in (step.cross.out, step.self_attention.out, step.feed_forward[-1]):
                 layer.weight.zero_()
                 layer.bias.zero_()
-        assert torch.equal(generator(pixels(1))[0], generator.prototypes)
-        generator.steps[0].look.out.bias.fill_(1)
-        generator.steps[1].look.out.bias.fill_(2)
-        torch.testing.assert_close(generator(pixels(1))[0], generator.prototypes + 3)
+        assert torch.equal(generator(tokens(1))[0], generator.prototypes)
+        generator.steps[0].cross.out.bias.fill_(1)
+        generator.steps[1].cross.out.bias.fill_(2)
+        torch.testing.assert_close(generator(tokens(1))[0], generator.prototypes + 3)
+
+
+def test_shared_weights_are_those_of_steps_that_are_alike():
+    shared = scramble(AdaptiveConceptGenerator(12, steps=3, heads=2, shared=True))
+    plain = AdaptiveConceptGenerator(12, steps=3, heads=2)
+    weights = shared.state_dict()
+    same = {n.replace("steps.0.", f"steps.{i}."): w for n, w in weights.items() for i in range(3)}
+    plain.load_state_dict(same)
+    assert torch.equal(shared(tokens()), plain(tokens()))
+    count = sum(p.numel() for p in shared.parameters())
+    assert count < sum(p.numel() for p in plain.parameters()) / 2
 
 
 def test_a_seed_fixes_everything_and_safetensors_carry_it():
@@ -171,15 +120,15 @@ def test_a_seed_fixes_everything_and_safetensors_carry_it():
     first = AdaptiveConceptGenerator(12, steps=2, heads=2)
     torch.manual_seed(7)
     second = AdaptiveConceptGenerator(12, steps=2, heads=2)
-    assert torch.equal(first(pixels()), second(pixels()))
-    third = AdaptiveConceptGenerator(**first.settings)
+    assert torch.equal(first(tokens()), second(tokens()))
+    third = AdaptiveConceptGenerator(12, steps=2, heads=2)
     third.load_state_dict(load(save(first.state_dict())))
-    assert torch.equal(first(pixels()), third(pixels()))
+    assert torch.equal(first(tokens()), third(tokens()))
 
 
 def test_gradients_reach_every_parameter():
     generator = scramble(AdaptiveConceptGenerator(12, steps=2, heads=2))
-    generator(pixels()).square().sum().backward()
+    generator(tokens()).square().sum().backward()
     for name, p in generator.named_parameters():
         assert p.grad is not None, name
         assert p.grad.abs().max() > 0, name
@@ -187,12 +136,12 @@ def test_gradients_reach_every_parameter():
 
 def test_gradcheck():
     generator = scramble(AdaptiveConceptGenerator(4, concepts=2, steps=1, heads=2, width=1))
-    torch.autograd.gradcheck(generator.double(), pixels(1, 3, 4).double().requires_grad_())
+    torch.autograd.gradcheck(generator.double(), tokens(1, 3, 4).double().requires_grad_())
 
 
 def test_other_types_and_non_contiguous_pixels():
     generator = AdaptiveConceptGenerator(12, steps=1, heads=2)
-    x = pixels()
+    x = tokens()
     torch.testing.assert_close(generator(x.mT.contiguous().mT), generator(x))
     narrow = generator(x.bfloat16())
     assert narrow.dtype == torch.float32

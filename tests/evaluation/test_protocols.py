@@ -32,7 +32,6 @@ def test_images_match_anew_in_each():
     assert result.miou == pytest.approx((2 + part) / 3)
     assert result.covering == pytest.approx((2 + part) / 3)
     assert (result.mean_classes, result.mean_clusters) == (2, 2)
-    assert result.boundary_f is None
 
 
 def test_collection_is_not_the_mean_of_the_images():
@@ -101,12 +100,6 @@ def test_image_without_a_labelled_pixel_is_listed():
     assert result.images == 1
     assert [failure.path for failure in result.failed] == ["empty"]
     assert "empty: no labelled pixel" in result.table()
-
-
-def test_boundary_is_scored_when_asked():
-    result = evaluate_images([STEADY, SWAPPED], boundary=True)
-    assert result.boundary_f == 1.0
-    assert "boundary F" in result.table()
 
 
 def test_records_are_json_with_the_protocol():

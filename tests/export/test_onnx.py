@@ -120,7 +120,7 @@ def test_takes_names_and_settings_along(session):
 
 @pytest.mark.parametrize("folder", ["camvid", "weizmann_horse", "coco128_seg"])
 def test_photographs(folder, shared, model, session):
-    """Real ones; benchmarks/onnx_export.py draws 50 with the bundled model."""
+    """Real photographs."""
     for path in sorted((shared / "labelled" / folder / "images").iterdir())[:2]:
         photo = read_image(path)
         (concepts,) = session.run(["concepts"], {"photos": photo[None]})

@@ -64,28 +64,6 @@ def test_the_same_run_gives_the_same_bytes_without_date(run: Path) -> None:
         assert b"Matplotlib v" not in data
 
 
-def test_pretraining_has_a_panel_for_each_loss_and_the_probes(tmp_path: Path) -> None:
-    lines = [
-        {"step": n, "affinity": 0.1, "region": 3.0, "picture": 1.0, "photographs_per_second": 9.0}
-        for n in range(1, 40)
-    ]
-    lines[9]["probe"] = {"coco": 0.2, "horse": 0.5}
-    lines[29]["probe"] = {"coco": 0.3, "horse": 0.6, "new": 0.1}
-    write_diary(tmp_path / "pretraining.jsonl", lines)
-    assert [path.name for path in write_plots(tmp_path)] == ["pretraining.png", "pretraining.svg"]
-    panels = draw_diary(lines, "x").axes
-    assert [panel.get_ylabel() for panel in panels] == [
-        "affinity loss",
-        "region loss",
-        "picture loss",
-        "score on probes",
-    ]
-    drawn = {line.get_label(): line for line in panels[-1].get_lines()}
-    assert list(drawn["coco"].get_xdata()) == [10, 30]
-    assert list(drawn["horse"].get_ydata()) == [0.5, 0.6]
-    assert np.isnan(drawn["new"].get_ydata()[0])
-
-
 def test_lines_show_the_numbers_and_long_ones_are_thinned() -> None:
     lines = diary(5000)
     panel = draw_diary(lines, "x").axes[0]
@@ -127,7 +105,6 @@ def test_nothing_to_plot_is_said(tmp_path: Path) -> None:
         ("training.jsonl", "{"),
         ("training.jsonl", "[1]\n"),
         ("training.jsonl", '{"loss": 1}\n'),
-        ("pretraining.jsonl", '{"step": "1"}\n'),
         ("classes.json", "[]"),
         ("classes.json", '{"curve": [1]}'),
     ],

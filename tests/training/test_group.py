@@ -18,17 +18,6 @@ from acseg.errors import RunError
 from acseg.training.group import ALONE, Group, is_first, join_group, own_device
 
 ACSEG = Path(sys.executable).with_name("acseg")
-PRETRAIN = """
-[pretrain]
-dim = 16
-layers = 2
-heads = 2
-patch = 8
-side = 32
-batch = 6
-steps = 4
-collage = 0.5
-"""
 
 
 def run(processes: int, *arguments: str) -> None:
@@ -70,24 +59,6 @@ def test_two_processes_fit_as_one(folder: Path, tiny_backbone: Path, tmp_path: P
     for name, weight in first.items():
         np.testing.assert_allclose(second[name], weight, atol=2e-5)
     assert not (runs[1] / "state").exists()
-
-
-def test_two_processes_pretrain_as_one(folder: Path, tmp_path: Path) -> None:
-    settings = tmp_path / "settings.toml"
-    settings.write_text(PRETRAIN)
-    runs = [tmp_path / "one", tmp_path / "two"]
-    for processes, out in enumerate(runs, start=1):
-        run(
-            *(processes, "pretrain", str(folder / "*.png"), "-o", str(out)),
-            *("--settings", str(settings), "--device", "cpu", "--workers", "1"),
-        )
-    one, two = (lines(out / "pretraining.jsonl") for out in runs)
-    assert len(two) == 4
-    for loss in ("affinity", "region", "picture"):
-        np.testing.assert_allclose(
-            [line.get(loss, 0) for line in two], [line.get(loss, 0) for line in one], rtol=2e-2
-        )  # bfloat16 where the machine has it
-    assert (runs[1] / "model.safetensors").exists()
 
 
 def test_parts_cover_a_batch_once() -> None:

@@ -21,9 +21,7 @@ from acseg.cli import report  # noqa: F401
 from acseg.cli import serve  # noqa: F401
 from acseg.cli import export  # noqa: F401
 from acseg.cli import evaluate  # noqa: F401
-from acseg.cli import reproduce  # noqa: F401
 from acseg.cli import backbones  # noqa: F401
-from acseg.cli import pretrain  # noqa: F401
 # isort: on
 
 __all__ = ["app", "main"]

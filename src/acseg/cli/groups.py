@@ -8,8 +8,8 @@ GROUPS = {
     "Start here": ("segment", "fit", "predict", "demo"),
     "Look and correct": ("show", "report", "serve", "name"),
     "Take it elsewhere": ("export",),
-    "Measure": ("evaluate", "reproduce", "data"),
-    "Backbones": ("backbones", "pretrain"),
+    "Measure": ("evaluate",),
+    "Backbones": ("backbones",),
 }
 """Heading, and its commands in order; commands that stand nowhere come last, under "More"."""
 

@@ -15,9 +15,7 @@ from acseg.cli.say import name_failed
 def report(
     folder: Annotated[
         Path,
-        typer.Argument(
-            metavar="OUT|RUN", help="Folder that segment, predict, fit or pretrain wrote."
-        ),
+        typer.Argument(metavar="OUT|RUN", help="Folder that segment, predict or fit wrote."),
     ],
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "What was found",
     sheet: Annotated[
@@ -61,9 +59,7 @@ def report(
 
 
 def _has_diary(folder: Path) -> bool:
-    return any(
-        (folder / name).exists() for name in ("config.json", "training.jsonl", "pretraining.jsonl")
-    )
+    return any((folder / name).exists() for name in ("config.json", "training.jsonl"))
 
 
 def show_preview(out: Path, wanted: bool) -> None:

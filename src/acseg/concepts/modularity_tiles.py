@@ -1,27 +1,36 @@
-"""The sweep of the modularity loss over tiles of the pixel pairs, in plain torch operations.
+"""The modularity loss tile by tile, with its gradient in closed form; no N x N matrix is kept.
 
-What it computes, and why symmetry halves the work, is in modularity.py. Of one tile of pairs
-(i, j), with P_c = S+_ic S+_jc and delta = max_c P_c, it takes::
+The tokens are frozen, so only delta carries a gradient. Say that concept c wins the pair (i, j)
+where it reaches the maximum in delta, the first one where several do. With
 
-    Z_c  = (A - d d^T / 2m) delta [P_c = delta]          sum_j Z_ijc = S+_ic G_ic
+    G_ic     = sum_j W_ij S+_jc [c wins (i, j)]
 
-Z_c is symmetric as a whole, so a tile above the diagonal serves its mirror image by its sums along
-the other side. All concepts are taken at once: a few large operations that stay in the cache.
+both things that training needs are at hand: delta_ij = sum_c S+_ic S+_jc [c wins (i, j)] gives
 
-Affinities can be taken in bfloat16. The mean pixel m is then taken out first::
+    L        = -(1/2m) sum_ic S+_ic G_ic       and       dL/dS_ic = -(2/2m) G_ic [S_ic > 0].
+
+Of one tile of pairs, with P_c = S+_ic S+_jc, the sweep takes Z_c = W delta [P_c = delta], whose
+sum over j is S+_ic G_ic. Z_c is symmetric as a whole, so a tile above the diagonal serves its
+mirror image by its sums along the other side, and half the tiles are never visited.
+
+Affinities can be taken in bfloat16. The mean token m is then taken out first::
 
     x_i . x_j  =  (x_i - m) . (x_j - m) + u_i + u_j,     u_i = x_i . m - m . m / 2
 
-so that what is rounded is small where all pixels of a picture are alike; u is added in float32.
+so that what is rounded is small where all tokens of a picture are alike; u is added in float32.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
+TILE = {"cpu": 400, "cuda": 2048}  # side of a tile in tokens, measured: docs/performance.md
 AFFINITY_BYTES = 32 * 2**20  # affinities up to this size are kept instead of computed twice,
 ROUNDED_BYTES = 8 * 2**20  # and up to this where bfloat16 makes them cheap
 
@@ -30,34 +39,24 @@ Tile = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class Graph:
-    """The pixels of a batch as their affinities need them.
+    """The tokens of a batch as their affinities need them.
 
-    Attributes
-    ----------
-    x
-        (B, N, D): unit length; or centred, in bfloat16.
-    across
-        (B, D, N): the same, laid out as the right side of a product.
-    offset
-        (B, N) float32, u of the formula above; None where x is not centred.
-    self_affinity
-        Whether A_ii is kept.
+    `x` (B, N, D) of unit length, or centred in bfloat16 with the `offset` u (B, N) of the formula
+    above; `across` (B, D, N) is the same, laid out as the right side of a product. `threshold`
+    (B,) is the constant null model, None the one of degrees.
     """
 
     x: Tensor
     across: Tensor
     offset: Tensor | None
     self_affinity: bool
+    threshold: Tensor | None
 
     def __getitem__(self, images: slice) -> "Graph":
         """Take some of the images."""
         offset = None if self.offset is None else self.offset[images]
-        return Graph(self.x[images], self.across[images], offset, self.self_affinity)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of the affinities."""
-        return self.x.dtype if self.offset is None else self.offset.dtype
+        threshold = None if self.threshold is None else self.threshold[images]
+        return Graph(self.x[images], self.across[images], offset, self.self_affinity, threshold)
 
     def affinity(self, at: Tile) -> Tensor:
         """Compute one tile of A_ij = max(0, cos(x_i, x_j)), (B, R, C)."""
@@ -67,72 +66,97 @@ class Graph:
             u, one = self.offset[:, :, None], torch.ones_like(self.offset)[:, :, None]
             left = torch.cat((u[:, rows], one[:, rows]), dim=2)  # (B, R, 2)
             right = torch.cat((one[:, cols], u[:, cols]), dim=2)  # (B, C, 2)
-            a = a.to(self.dtype).baddbmm_(left, right.mT)
+            a = a.to(self.offset.dtype).baddbmm_(left, right.mT)
         a = a.clamp_(min=0)
         if not self.self_affinity and rows == cols:
             a.diagonal(dim1=1, dim2=2).zero_()
         return a
 
+    def null_model(self, degrees: Tensor, totals: Tensor) -> tuple[Tensor, Tensor]:
+        """Give p, q (B, N) of the null model p_i q_j."""
+        if self.threshold is None:
+            return degrees, degrees / totals[:, None]
+        return torch.ones_like(degrees), self.threshold.to(degrees)[:, None].expand_as(degrees)
 
-def make_graph(x: Tensor, *, self_affinity: bool, bfloat16: bool) -> Graph:
-    """Prepare pixels x (B, N, D) of unit length for affinities, exact or in bfloat16."""
+
+def tiled_loss(
+    tokens: Tensor,
+    concepts: Tensor,
+    *,
+    self_affinity: bool,
+    threshold: Tensor | None,
+    bfloat16: bool,
+) -> Tensor:
+    """Compute `acseg.concepts.modularity.modularity_loss` of inputs that were checked."""
+    dtype = torch.promote_types(torch.promote_types(tokens.dtype, concepts.dtype), torch.float32)
+    rounded = bfloat16 and dtype == torch.float32 and has_bfloat16(tokens.device)
+    with torch.autocast(tokens.device.type, enabled=False):
+        x = F.normalize(tokens.detach().to(dtype), dim=-1)  # (B, N, D)
+        c = F.normalize(concepts.to(dtype), dim=-1)  # (B, k, D)
+        cosines = first_of_equals(c, c @ x.mT)  # (B, k, N)
+        loss: Tensor = _Modularity.apply(
+            cosines, make_graph(x, self_affinity, threshold, bfloat16=rounded)
+        )
+        return loss
+
+
+class _Modularity(torch.autograd.Function):
+    """Loss and closed-form gradient with respect to the cosines, out of one sweep."""
+
+    @staticmethod
+    def forward(ctx: Any, cosines: Tensor, graph: Graph) -> Tensor:
+        """Sweep the pairs; cosines (B, k, N)."""
+        positive = cosines.clamp(min=0)  # (B, k, N) S+
+        tile = TILE.get(cosines.device.type, TILE["cuda"])
+        mass, totals = torch.zeros_like(positive), positive.new_ones(len(positive))
+        for images in groups(graph.x, tile):
+            totals[images] = add_mass(mass[images], positive[images], graph[images], tile)
+        losses = -mass.sum(dim=(1, 2)) / totals  # (B,)
+        gains = torch.where(positive > 0, mass / positive, 0)  # (B, k, N) G
+        ctx.save_for_backward(gains.mul_((-2 / (totals * len(totals)))[:, None, None]))
+        return losses.mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """Give dL/dS (B, k, N)."""
+        (slope,) = ctx.saved_tensors
+        return grad * slope, None
+
+
+def make_graph(
+    x: Tensor, self_affinity: bool, threshold: Tensor | None, *, bfloat16: bool
+) -> Graph:
+    """Prepare tokens x (B, N, D) of unit length for affinities, exact or in bfloat16."""
     if not bfloat16:
-        return Graph(x, x.mT, None, self_affinity)
+        return Graph(x, x.mT, None, self_affinity, threshold)
     mean = x.mean(dim=1, keepdim=True)  # (B, 1, D)
     offset = (x @ mean.mT - (mean @ mean.mT) / 2).squeeze(2)  # (B, N)
     centred = (x - mean).bfloat16()
-    return Graph(centred, centred.mT.contiguous(), offset, self_affinity)
+    return Graph(centred, centred.mT.contiguous(), offset, self_affinity, threshold)
 
 
-def tiled_gains(
-    graph: Graph, positive: Tensor, degrees: Tensor | None, tile: int
-) -> tuple[Tensor, Tensor]:
-    """Sweep the pairs: G (B, k, N) of `positive` S+ (B, k, N), and 2m (B,), 1 where it is 0."""
-    mass = torch.zeros_like(positive)  # (B, k, N) S+ G
-    totals = positive.new_ones(len(positive))  # (B,)
-    for images in groups(graph.x, tile):
-        known = None if degrees is None else degrees[images]
-        totals[images] = add_mass(mass[images], positive[images], graph[images], known, tile)
-    return torch.where(positive > 0, mass / positive, 0), totals
-
-
-def tiled_degrees(graph: Graph, tile: int) -> Tensor:
-    """Sum each pixel's affinities, d_i = sum_j A_ij, (B, N)."""
-    degrees = graph.x.new_zeros(graph.x.shape[:2], dtype=graph.dtype)
-    for images in groups(graph.x, tile):
-        for at in upper_tiles(graph.x.shape[1], tile):
-            add_sums(degrees[images], graph[images].affinity(at), at)
-    return degrees
-
-
-def add_mass(
-    mass: Tensor,  # (G, k, N), added to
-    positive: Tensor,  # (G, k, N)
-    graph: Graph,  # of G images
-    degrees: Tensor | None,  # (G, N)
-    tile: int,
-) -> Tensor:
-    """Add S+ G of a group of images to `mass`; give 2m (G,), with 1 where there is no affinity."""
+def add_mass(mass: Tensor, positive: Tensor, graph: Graph, tile: int) -> Tensor:
+    """Add S+ G of G images to `mass` (G, k, N); give 2m (G,), with 1 where there is no affinity."""
     tiles = list(upper_tiles(graph.x.shape[1], tile))
     kept: dict[int, Tensor] = {}
-    if degrees is None:
-        degrees = torch.zeros_like(positive[:, 0])
-        most = AFFINITY_BYTES if graph.offset is None else ROUNDED_BYTES
-        keep = pair_bytes(positive) <= most
-        for t, at in enumerate(tiles):
-            a = graph.affinity(at)
-            add_sums(degrees, a, at)
-            if keep:
-                kept[t] = a
+    degrees = torch.zeros_like(positive[:, 0])  # (G, N)
+    most = AFFINITY_BYTES if graph.offset is None else ROUNDED_BYTES
+    keep = pair_bytes(positive) <= most
+    for t, at in enumerate(tiles):
+        a = graph.affinity(at)
+        add_sums(degrees, a, at)
+        if keep:
+            kept[t] = a
     totals = degrees.sum(dim=1)  # (G,) 2m
     totals = torch.where(totals > 0, totals, 1)
-    scaled = degrees / totals[:, None]
+    p, q = graph.null_model(degrees, totals)  # (G, N) each
     size = max(((r.stop - r.start) * (c.stop - c.start) for r, c in tiles))
     scratch = positive.new_empty(positive[..., 0].numel() * size)
     for t, at in enumerate(tiles):
         rows, cols = at
         a = kept.pop(t) if kept else graph.affinity(at)
-        w = a.baddbmm_(degrees[:, rows, None], scaled[:, None, cols], alpha=-1)  # (G, R, C) W
+        w = a.baddbmm_(p[:, rows, None], q[:, None, cols], alpha=-1)  # (G, R, C) W
         share = winners(positive.transpose(0, 1), w, at, scratch)  # (k, G, R, C) Z
         add_sums(mass.transpose(0, 1), share, at)
     return totals
@@ -157,6 +181,13 @@ def add_sums(sums: Tensor, a: Tensor, at: Tile) -> None:
         sums[..., rows] += a.sum(dim=-1)
 
 
+def first_of_equals(c: Tensor, cosines: Tensor) -> Tensor:
+    """Leave the pairs of equal concepts c (B, k, D) to the first: the others' cosines become 0."""
+    equal = (c[:, :, None] == c[:, None]).all(dim=3)  # (B, k, k)
+    later = equal.tril(diagonal=-1).any(dim=2, keepdim=True)  # (B, k, 1)
+    return cosines.masked_fill(later, 0)
+
+
 def upper_tiles(n: int, tile: int) -> Iterator[Tile]:
     """Cut n x n pairs into near-square tiles and give those on and above the diagonal."""
     side = ceil(n / ceil(n / tile))  # as even as can be: 784 is 2 x 392, not 400 + 384
@@ -175,5 +206,15 @@ def groups(x: Tensor, tile: int) -> Iterator[slice]:
 
 
 def pair_bytes(positive: Tensor) -> int:
-    """Bytes of the upper half of the affinities of as many pixels as in (G, k, N)."""
+    """Bytes of the upper half of the affinities of as many tokens as in (G, k, N)."""
     return len(positive) * positive.shape[2] ** 2 * positive.element_size() // 2
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Say whether the device multiplies bfloat16 in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # private: may be missing
+    return any(getattr(torch.cpu, probe, bool)() for probe in probes)

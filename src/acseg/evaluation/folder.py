@@ -13,6 +13,7 @@ from acseg.evaluation.protocols import (
     PROTOCOLS,
     Pair,
     evaluate_collection,
+    evaluate_direct,
     evaluate_images,
     evaluate_overcluster,
 )
@@ -30,7 +31,6 @@ def evaluate_folders(
     n_pred: int | None = None,
     n_true: int | None = None,
     classes: Sequence[str] | None = None,
-    boundary: bool = False,
 ) -> SetResult | ImageResult:
     """Score every label map against the mask of the same name.
 
@@ -43,16 +43,14 @@ def evaluate_folders(
     ----------
     labels_dir, masks_dir : str or Path
         Predicted label maps and ground truth: index PNGs (palette or grey), 255 = void.
-    protocol : {"collection", "overcluster", "image"}, default "collection"
-        P1, P2 or P3 (see `acseg.evaluation.protocols`).
+    protocol : {"collection", "overcluster", "image", "direct"}, default "collection"
+        P1, P2, P3, or ids as they are (see `acseg.evaluation.protocols`).
     match : {"pixels", "iou"}, default "pixels"
         What the match of P1 makes largest. P2 and P3 do not ask.
     n_pred, n_true : int, optional
         Numbers of clusters and classes; by default what the files hold.
     classes : sequence of str, optional
         Names of the classes.
-    boundary : bool, default False
-        Also score edges (P3 only).
 
     Raises
     ------
@@ -66,9 +64,11 @@ def evaluate_folders(
     result: SetResult | ImageResult
     try:
         if protocol == "image":
-            result = evaluate_images(pairs, boundary=boundary)
+            result = evaluate_images(pairs)
         elif protocol == "overcluster":
             result = evaluate_overcluster(pairs, n_pred=n_pred, n_true=n_true, classes=classes)
+        elif protocol == "direct":
+            result = evaluate_direct(pairs, n_pred=n_pred, n_true=n_true, classes=classes)
         else:
             result = evaluate_collection(
                 pairs, match=match, n_pred=n_pred, n_true=n_true, classes=classes

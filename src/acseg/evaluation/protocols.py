@@ -1,8 +1,9 @@
-"""The three protocols of the field, kept apart: each function does one and says which.
+"""The protocols of the field, kept apart: each function does one and says which.
 
 P1 "collection"   K clusters, one Hungarian match over the whole set: the unsupervised number.
 P2 "overcluster"  more clusters than classes, many to one by majority vote, which needs labels.
 P3 "image"        a match inside each image: the quality of the masks, not of the classes.
+"direct"          no match at all: ids are compared as they are, for classes learnt from masks.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ import numpy as np
 
 from acseg.errors import DataError
 from acseg.evaluation import scores
-from acseg.evaluation.boundary import boundary_f
 from acseg.evaluation.confusion import VOID, Confusion, confusion
-from acseg.evaluation.matching import Criterion, hungarian, majority
+from acseg.evaluation.matching import NO_CLASS, Criterion, hungarian, majority
 from acseg.evaluation.results import ImageResult, ImageScore, SetResult, class_names
 from acseg.images.walk import Failure
 
 Pair = tuple[str, np.ndarray, np.ndarray]  # name, labels (H, W), mask (H, W)
 
-PROTOCOLS = ("collection", "overcluster", "image")
+PROTOCOLS = ("collection", "overcluster", "image", "direct")
 
 
 def evaluate_collection(
@@ -91,9 +91,27 @@ def evaluate_overcluster(
     return _set_result("overcluster", "given", matrix, mapping, images, classes)
 
 
-def evaluate_images(
-    pairs: Iterable[Pair], *, boundary: bool = False, void: int = VOID
-) -> ImageResult:
+def evaluate_direct(
+    pairs: Iterable[Pair],
+    *,
+    n_pred: int | None = None,
+    n_true: int | None = None,
+    classes: Sequence[str] | None = None,
+    void: int = VOID,
+) -> SetResult:
+    """Score a set without a match: class n of the label maps is class n of the masks.
+
+    For classes that were learnt from masks; an unsupervised result scored so is as good as chance.
+    Parameters as in `evaluate_collection`.
+    """
+    matrix, images = confusion_of(pairs, n_pred=n_pred, n_true=n_true, void=void)
+    count = matrix.counts.shape[0]
+    same = np.arange(count)
+    same[same >= matrix.counts.shape[1]] = NO_CLASS
+    return _set_result("direct", "ids", matrix, same, images, classes)
+
+
+def evaluate_images(pairs: Iterable[Pair], *, void: int = VOID) -> ImageResult:
     """Score a set by protocol P3: a Hungarian match on IoU inside each image.
 
     Cluster numbers mean nothing across images here. An image without a labelled pixel has no score
@@ -103,8 +121,6 @@ def evaluate_images(
     ----------
     pairs : iterable of (name, labels, mask)
         One entry an image.
-    boundary : bool, default False
-        Also score the edges (`boundary_f`).
     void : int, default 255
         Value of pixels without class or cluster.
 
@@ -125,7 +141,6 @@ def evaluate_images(
                 name=name,
                 miou=scores.matched_iou(matrix),
                 covering=scores.covering(matrix),
-                boundary_f=boundary_f(labels, mask, void=void) if boundary else None,
                 classes=int((matrix.true > 0).sum()),
                 clusters=int((matrix.predicted > 0).sum()),
             )
@@ -136,7 +151,6 @@ def evaluate_images(
         protocol="image",
         miou=_mean([row.miou for row in rows]),
         covering=_mean([row.covering for row in rows]),
-        boundary_f=_mean([row.boundary_f for row in rows]) if boundary else None,
         images=len(rows),
         mean_classes=_mean([row.classes for row in rows]),
         mean_clusters=_mean([row.clusters for row in rows]),
@@ -205,5 +219,5 @@ def _confusion_of_one(
         raise DataError(f"{name}: {error}") from None
 
 
-def _mean(values: Sequence[float | None]) -> float:
-    return float(np.mean([value for value in values if value is not None]))
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))

@@ -14,6 +14,7 @@ TITLES = {
     "collection": "P1 collection: one Hungarian match over the whole set",
     "overcluster": "P2 over-clustering: many clusters to one class, by majority vote WITH labels",
     "image": "P3 image: a Hungarian match inside each image (mask quality only)",
+    "direct": "Without a match: the ids of the label maps are those of the masks (supervised)",
 }
 
 
@@ -64,7 +65,7 @@ class SetResult:
         """Return the record as JSON text; scores that do not exist are null."""
         return json.dumps(self.to_dict(), indent=2)
 
-    def table(self) -> str:
+    def table(self, *, failures: bool = True) -> str:
         """Return the scores as plain text, one class a line."""
         unmatched = sum(target < 0 for target in self.mapping)
         clusters = f"{len(self.mapping)} clusters"
@@ -91,17 +92,16 @@ class SetResult:
         ]
         if self.left_out:
             lines += ["", f"not in any mask, so not in the mean: {', '.join(self.left_out)}"]
-        return "\n".join([*lines, *_failures(self.failed)])
+        return "\n".join([*lines, *(_failures(self.failed) if failures else [])])
 
 
 @dataclass(frozen=True)
 class ImageScore:
-    """Scores of one image: its name, matched IoU, covering, boundary F, and what was there."""
+    """Scores of one image: its name, matched IoU, covering, and what was there."""
 
     name: str
     miou: float
     covering: float
-    boundary_f: float | None
     classes: int
     clusters: int
 
@@ -118,8 +118,6 @@ class ImageResult:
         Matched IoUs summed over the number of classes present, then the mean over images.
     covering : float
         Best IoU of any segment for each class region, weighted by area, then the mean over images.
-    boundary_f : float or None
-        Mean boundary F, where it was asked for.
     images : int
         Images that were scored.
     mean_classes, mean_clusters : float
@@ -133,7 +131,6 @@ class ImageResult:
     protocol: str
     miou: float
     covering: float
-    boundary_f: float | None
     images: int
     mean_classes: float
     mean_clusters: float
@@ -148,17 +145,15 @@ class ImageResult:
         """Return the record as JSON text; scores that do not exist are null."""
         return json.dumps(self.to_dict(), indent=2)
 
-    def table(self) -> str:
+    def table(self, *, failures: bool = True) -> str:
         """Return the scores as plain text."""
         rows = [("mIoU", _percent(self.miou)), ("covering", _percent(self.covering))]
-        if self.boundary_f is not None:
-            rows.append(("boundary F", _percent(self.boundary_f)))
         rows += [
             ("classes in an image", f"{self.mean_classes:.2f}"),
             ("clusters in an image", f"{self.mean_clusters:.2f}"),
         ]
         head = [TITLES[self.protocol], f"matched on iou; {self.images} images", ""]
-        return "\n".join([*head, *_columns(rows), *_failures(self.failed)])
+        return "\n".join([*head, *_columns(rows), *(_failures(self.failed) if failures else [])])
 
 
 def class_names(names: Sequence[str] | None, number: int) -> list[str]:

@@ -15,19 +15,8 @@ from acseg.errors import DataError
 from acseg.images.colours import palette
 from acseg.images.write import write_atomic
 
-DIARIES = {
-    "training.jsonl": "Training of the generator",
-    "pretraining.jsonl": "Pre-training of the backbone",
-}
-LABELS = {  # what the numbers of a diary are
-    "loss": "loss (minus modularity)",
-    "concepts": "concepts in a picture",
-    "affinity": "affinity loss",
-    "region": "region loss",
-    "picture": "picture loss",
-    "probe": "score on probes",
-}
-LEFT_OUT = ("step", "photographs_per_second")
+TITLE = "Training of the generator"
+LABELS = {"loss": "loss (minus modularity)", "concepts": "concepts in a picture"}
 LINES = (0, 2, 5, 6, 4, 3)  # of the palette, without its yellow, which is faint on white
 MOST_POINTS = 2000  # of a thin line
 DPI = 144
@@ -46,18 +35,18 @@ _STYLE = {
 
 
 def write_plots(run: str | Path) -> list[Path]:
-    """Draw what a RUN, or a folder that `pretrain` wrote, says about its making.
+    """Draw the training of a model folder and the choice of its number of classes.
 
     Parameters
     ----------
     run : str or Path
-        Folder with ``training.jsonl``, ``classes.json`` or ``pretraining.jsonl``.
+        Folder with ``training.jsonl`` or ``classes.json``.
 
     Returns
     -------
     list of Path
-        ``plots/training``, ``plots/classes``, ``plots/pretraining``, as far as there is something
-        to draw, each as .png and .svg.
+        ``plots/training`` and ``plots/classes``, as far as there is something to draw, each as
+        .png and .svg.
 
     Raises
     ------
@@ -66,17 +55,16 @@ def write_plots(run: str | Path) -> list[Path]:
     """
     run = Path(run)
     written = []
-    for name, title in DIARIES.items():
-        lines = _read_lines(run / name)
-        if lines:
-            written += save_figure(draw_diary(lines, title), run / "plots" / Path(name).stem)
+    lines = _read_lines(run / "training.jsonl")
+    if lines:
+        written += save_figure(draw_diary(lines, TITLE), run / "plots" / "training")
     curve = _read_curve(run / "classes.json")
     if curve:
         written += save_figure(draw_choice(curve), run / "plots" / "classes")
     if not written:
         raise DataError(
-            f"{run} holds nothing to plot: training.jsonl and classes.json of `fit` and "
-            "pretraining.jsonl of `pretrain` are missing or empty"
+            f"{run} holds nothing to plot: training.jsonl and classes.json of `fit` are missing "
+            "or empty"
         )
     return written
 
@@ -89,28 +77,22 @@ def draw_diary(lines: Sequence[Mapping[str, Any]], title: str) -> Any:
     Parameters
     ----------
     lines : sequence of dict
-        Each with "step" and numbers; "probe" may hold a table of numbers.
+        Each with "step" and numbers.
     title : str
 
     Returns
     -------
     matplotlib Figure
     """
-    keys = [k for k in dict.fromkeys(k for line in lines for k in line) if k not in LEFT_OUT]
+    keys = [k for k in dict.fromkeys(k for line in lines for k in line) if k != "step"]
     figure, panels = _figure(len(keys), title)
     for panel, key in zip(panels, keys, strict=True):
         having = [line for line in lines if key in line]
         steps = np.array([line["step"] for line in having])
-        if isinstance(having[0][key], Mapping):
-            for i, name in enumerate(having[-1][key]):
-                scores = [line[key].get(name, np.nan) for line in having]
-                panel.plot(steps, scores, marker=".", color=_colour(i), label=name)
-            panel.legend(frameon=False, fontsize=8)
-        else:
-            values = np.array([line[key] for line in having], dtype=np.float64)
-            thin, smooth = -(-len(steps) // MOST_POINTS), running_mean(values, len(values) // 25)
-            panel.plot(steps[::thin], values[::thin], color=_colour(0), alpha=0.3, linewidth=0.8)
-            panel.plot(steps, smooth, color=_colour(0), linewidth=2)
+        values = np.array([line[key] for line in having], dtype=np.float64)
+        thin, smooth = -(-len(steps) // MOST_POINTS), running_mean(values, len(values) // 25)
+        panel.plot(steps[::thin], values[::thin], color=_colour(0), alpha=0.3, linewidth=0.8)
+        panel.plot(steps, smooth, color=_colour(0), linewidth=2)
         panel.set_ylabel(LABELS.get(key, key.replace("_", " ")))
     panels[-1].set_xlabel("step")
     figure.align_ylabels()

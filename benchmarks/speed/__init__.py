@@ -1,1 +1,0 @@
-"""What is timed against what: the tables of docs/performance.md. The command is performance.py."""
