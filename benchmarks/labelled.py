@@ -9,7 +9,7 @@ import numpy as np
 from acseg.backbone.features import Features
 from acseg.evaluation.datasets import DataSet, Sample, open_dataset
 from acseg.images.batch import to_tensor
-from acseg.images.sampling import sample_labels
+from acseg.output.sampling import sample_labels
 
 LABELLED = Path(__file__).resolve().parents[2] / "shared" / "labelled"
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from acseg.images.read import read_image
 from acseg.images.windows import ArrayWindows
-from acseg.images.write import read_labels
 from acseg.model import ACSeg
+from acseg.output.label_png import read_labels
 from acseg.tiling import layout as layout_module
 from acseg.tiling.large import layout_for, segment_large
 from acseg.tiling.layout import Layout

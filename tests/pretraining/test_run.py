@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from acseg.errors import BackboneError, DataError
-from acseg.lock import locked
+from acseg.output.lock import locked
 from acseg.pretraining.loop import write_backbone
 from acseg.pretraining.network import new_vit
 from acseg.pretraining.run import open_vit, pretrain_collection

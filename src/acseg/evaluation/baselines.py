@@ -13,7 +13,7 @@ import numpy as np
 
 from acseg.evaluation.ncut import recursive_ncut
 from acseg.evaluation.superpixels import merged_superpixels
-from acseg.images.sampling import sample_labels
+from acseg.output.sampling import sample_labels
 
 
 def cluster(

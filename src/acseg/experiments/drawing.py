@@ -8,7 +8,7 @@ from acseg.classes.ids import paint
 from acseg.concepts.assignment import assign, lerp, upsample_assignment
 from acseg.drawing import Conceptualized
 from acseg.experiments.refinement import guided_filter, pamr
-from acseg.images.sampling import sample_labels
+from acseg.output.sampling import sample_labels
 
 SHARPNESS = 10.0  # of the softmax that turns cosines into shares before they are refined
 

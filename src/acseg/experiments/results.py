@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from acseg.errors import DataError
-from acseg.images.write import write_atomic
+from acseg.output.atomic import write_atomic
 
 
 @dataclass(frozen=True)

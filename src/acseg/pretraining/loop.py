@@ -13,7 +13,7 @@ from torch import Tensor
 
 from acseg.backbone.precision import choose_device, choose_precision
 from acseg.errors import DataError, RunError
-from acseg.images.write import write_atomic
+from acseg.output.atomic import write_atomic
 from acseg.pretraining.collage import collage_target, make_collage, no_collage
 from acseg.pretraining.losses import affinity_loss, contrast, pool_regions, target_affinity
 from acseg.pretraining.network import MEAN, STD, Network, Student, new_vit

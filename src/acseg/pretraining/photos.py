@@ -19,8 +19,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from acseg.errors import DataError, ImageError
-from acseg.images.names import safe_text
 from acseg.images.read import read_image
+from acseg.names import safe_text
+from acseg.output.atomic import AtomicFile
 
 log = logging.getLogger("acseg")
 
@@ -119,16 +120,14 @@ def load_photos(
         np.stack([g[1] for g in good]) if good else np.zeros((0, 4, 64, 64), np.uint8),
         np.array([g[2] for g in good], dtype=np.float32),
     )
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = cache.with_name(cache.name + ".partial")
     notes = {"key": key, "failures": json.dumps(failures)}
     arrays: dict[str, NDArray] = {  # safetensors writes the memory as it lies, whatever the strides
         "pixels": np.ascontiguousarray(photos.pixels),
         "maps": np.ascontiguousarray(photos.maps),
         "aspect": photos.aspect,
     }
-    save_file(arrays, unfinished, metadata=notes)
-    unfinished.replace(cache)
+    with AtomicFile(cache) as growing:
+        save_file(arrays, growing.partial, metadata=notes)
     return photos, failures
 
 

@@ -13,7 +13,7 @@ from acseg.evaluation.scores import matched_iou
 from acseg.images.batch import to_tensor
 from acseg.images.read import read_image
 from acseg.images.walk import find_images
-from acseg.images.write import read_labels
+from acseg.output.label_png import read_labels
 
 PICTURES = 24  # spread evenly over the folder
 CLUSTERS = (2, 5)  # the better of the two counts, as a collection may show objects or scenes

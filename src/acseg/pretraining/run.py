@@ -11,8 +11,8 @@ from acseg.backbone.load import read_json, read_model
 from acseg.backbone.precision import choose_device
 from acseg.errors import BackboneError, DataError
 from acseg.images.walk import find_images
-from acseg.images.write import remove_partials
-from acseg.lock import locked
+from acseg.output.atomic import remove_partials
+from acseg.output.lock import locked
 from acseg.pretraining.loop import pretrain
 from acseg.pretraining.photos import load_photos, read_photos
 from acseg.pretraining.probe import probe_folder, probe_pairs

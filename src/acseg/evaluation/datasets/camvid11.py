@@ -9,7 +9,7 @@ import numpy as np
 
 from acseg.evaluation.datasets.base import DataSet, Files, translate
 from acseg.evaluation.datasets.folder import Folder
-from acseg.images.write import read_labels
+from acseg.output.label_png import read_labels
 
 NAMES = "sky building pole road pavement tree sign_symbol fence car pedestrian bicyclist"
 

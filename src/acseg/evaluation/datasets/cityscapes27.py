@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from acseg.evaluation.datasets.base import DataSet, Files, translate
-from acseg.images.write import read_labels
+from acseg.output.label_png import read_labels
 
 FIRST = 7  # labelIds 0 .. 6 are void
 

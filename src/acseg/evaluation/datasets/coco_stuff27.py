@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from acseg.evaluation.datasets.base import DataSet, Files, read_ids, translate
-from acseg.images.write import read_labels
+from acseg.output.label_png import read_labels
 
 _NAMES = """
 electronic appliance food furniture indoor kitchen accessory animal outdoor person sports vehicle

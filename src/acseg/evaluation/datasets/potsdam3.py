@@ -9,7 +9,7 @@ import numpy as np
 
 from acseg.errors import ImageError
 from acseg.evaluation.datasets.base import DataSet, Files, read_ids, translate
-from acseg.images.write import read_labels
+from acseg.output.label_png import read_labels
 
 COARSE = {0: 0, 4: 0, 1: 1, 5: 1, 2: 2, 3: 2}
 """Impervious surface and car; building and clutter; low vegetation and tree."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from acseg.evaluation.datasets.base import DataSet, Files, read_ids, translate
-from acseg.images.write import read_labels
+from acseg.output.label_png import read_labels
 
 NAMES = """
 background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike
