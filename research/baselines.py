@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from acseg.images.sampling import sample_labels
+from acseg.output.sampling import sample_labels
 from research.ncut import recursive_ncut
 from research.superpixels import merged_superpixels
 

@@ -29,7 +29,7 @@ def command(arguments: Sequence[str], at: int, after: bool, log: str) -> None:
     """
     import torch
 
-    import acseg.images.write as write
+    import acseg.output.atomic as write
     from acseg import cli
     from acseg.training import loop
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from acseg import cli
 from acseg.bundle import BUNDLED
-from acseg.images.write import write_labels
+from acseg.output.label_png import write_labels
 
 Photos = Callable[..., Path]
 

@@ -12,8 +12,8 @@ from PIL import Image
 from acseg import ACSeg
 from acseg.collection import Outcome, run_collection, work
 from acseg.errors import DataError
-from acseg.images.colours import colour, palette
-from acseg.images.records import read_classes, read_records
+from acseg.output.palette import colour, palette
+from acseg.output.records import read_classes, read_records
 
 Photos = Callable[..., Path]
 
@@ -64,8 +64,10 @@ def test_out_holds_what_the_design_says(
     overlays = {
         name.replace("labels/", "overlays/").removesuffix(".png") + ".jpg" for name in labels
     }
-    tables = {"segments.jsonl", "index.html"} | ({"classes.json"} if kind == "classes" else set())
-    hidden = {".acseg/manifest.jsonl", ".acseg/lock"}
+    tables = {"segments.jsonl", "areas.csv", "index.html"} | (
+        {"classes.json"} if kind == "classes" else set()
+    )
+    hidden = {".acseg/manifest.jsonl", ".acseg/output.json", ".acseg/lock"}
     assert set(files_below(out)) == labels | overlays | tables | hidden
     assert outcome.written == len(LABELS)
     assert sorted(path for path, _ in outcome.failed) == BROKEN
@@ -156,15 +158,6 @@ def test_classes_say_colour_share_confidence_and_exemplars(
         elif parts:
             sure, weight = np.array(parts).T
             assert item.confidence == pytest.approx((sure * weight).sum() / weight.sum(), abs=1e-3)
-
-
-def test_segmenting_takes_the_classes_of_an_earlier_call_away(
-    model: ACSeg, folder: Path, tmp_path: Path
-) -> None:
-    run_collection(model, [folder], tmp_path / "out", kind="classes")
-    run_collection(model, [folder], tmp_path / "out")
-    assert not (tmp_path / "out" / "classes.json").exists()
-    assert read_records(tmp_path / "out" / "segments.jsonl")[0].kind == "concepts"
 
 
 @pytest.mark.parametrize("where", ["out", ""])

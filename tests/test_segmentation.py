@@ -11,9 +11,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from acseg.errors import DataError
-from acseg.images.colours import palette
-from acseg.images.records import Segment
-from acseg.images.write import read_labels
+from acseg.output.label_png import read_labels
+from acseg.output.palette import palette
+from acseg.output.records import Segment
 from acseg.segmentation import Segmentation, find_segments
 
 

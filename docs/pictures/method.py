@@ -21,8 +21,8 @@ from acseg import ACSeg
 from acseg.concepts.assignment import assign, concept_scores
 from acseg.demo import sample_photographs
 from acseg.images.batch import to_tensor
-from acseg.images.colours import palette
 from acseg.images.read import read_image
+from acseg.output.palette import palette
 
 HERE = Path(__file__).parent
 PHOTOGRAPH = "coffee.png"

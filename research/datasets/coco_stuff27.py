@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from acseg.images.write import read_labels
+from acseg.output.label_png import read_labels
 from research.datasets.base import DataSet, Files, read_ids, translate
 
 _NAMES = """

@@ -10,7 +10,7 @@ import numpy as np
 
 from acseg.errors import DataError, ImageError
 from acseg.images.walk import find_images
-from acseg.images.write import read_labels
+from acseg.output.label_png import read_labels
 from research.datasets.base import DataSet, Files
 
 PARTS = {"all": slice(None), "odd": slice(0, None, 2), "even": slice(1, None, 2)}

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from acseg.errors import ImageError
-from acseg.images.write import read_labels
+from acseg.output.label_png import read_labels
 from research.datasets.base import DataSet, Files, read_ids, translate
 
 COARSE = {0: 0, 4: 0, 1: 1, 5: 1, 2: 2, 3: 2}

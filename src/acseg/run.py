@@ -14,11 +14,11 @@ from safetensors.numpy import save as to_bytes
 
 from acseg.classes.ids import class_count
 from acseg.errors import RunError
-from acseg.images.colours import VOID
-from acseg.images.names import safe_text
-from acseg.images.write import write_atomic
+from acseg.names import safe_text
+from acseg.output.atomic import write_atomic
+from acseg.output.palette import VOID
 from acseg.settings import Settings, settings_from_json, settings_to_json
-from acseg.strangers import MOST_TENSORS, check_file, parse_json, read_text
+from acseg.untrusted import MOST_TENSORS, check_file, parse_json, read_text
 
 FORMAT = 1
 LONGEST_NAME = 1000  # characters of a class's name

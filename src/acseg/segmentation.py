@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 from acseg.errors import DataError
-from acseg.images.colours import VOID, palette
-from acseg.images.records import Kind, Record, Segment
-from acseg.images.write import write_labels
-from acseg.report.overlay import overlay
+from acseg.output.label_png import write_labels
+from acseg.output.overlay import overlay
+from acseg.output.palette import VOID, palette
+from acseg.output.records import Kind, Record, Segment
 
 if TYPE_CHECKING:
     from acseg.export.regions import Instances
@@ -36,7 +36,7 @@ class Segmentation:
         How sure each label is, 0..1.
     names : mapping from label to str, default empty
     colours : mapping from label to (red, green, blue), default empty
-        Colours other than those of `acseg.images.colours.palette`.
+        Colours other than those of `acseg.output.palette.palette`.
 
     Attributes
     ----------

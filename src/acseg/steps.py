@@ -1,6 +1,5 @@
 """The steps of the pipeline on one batch: images, pixels, concepts, regions, classes."""
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -50,9 +49,8 @@ class Steps(Named, Estimator):
         """
         if self.centres_ is None:
             raise UnfittedError("this model has no classes yet; `fit` on a collection finds them")
-        groups = self._drawn(np.arange(len(self.centres_)) + self.settings.background)
         rows = descriptors.cpu().nan_to_num(0, 0, 0)  # of images whose features are not finite
-        clusters, sure = assign_clusters(rows, self.centres_, groups=groups)
+        clusters, sure = assign_clusters(rows, self.centres_)
         ids = class_ids(clusters, None if foreground is None else foreground.cpu())
         return self._drawn(ids), sure
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from acseg.app.browse import PAGE, Folder, page_of
 from acseg.errors import DataError
-from acseg.images.records import write_records
-from acseg.images.write import read_labels
+from acseg.output.label_png import read_labels
+from acseg.output.records import write_records
 
 
 @pytest.fixture

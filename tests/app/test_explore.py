@@ -17,7 +17,7 @@ from acseg.app.explore import (
     void_below,
 )
 from acseg.errors import RunError
-from acseg.images.colours import VOID
+from acseg.output.palette import VOID
 from acseg.segmentation import Segmentation
 
 Png = Callable[..., bytes]

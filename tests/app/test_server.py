@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from acseg.app.server import is_local, listen
 from acseg.cli import app as commands
 from acseg.errors import DataError
-from acseg.images.write import read_labels
+from acseg.output.label_png import read_labels
 
 Png = Callable[..., bytes]
 

@@ -139,24 +139,3 @@ def test_confidence_at_a_centre_halfway_and_without_direction():
     np.testing.assert_allclose(alone, [1, 0.5, 0], atol=1e-6)
     _, twice = assign_clusters([[1.0, 0, 0]], centres[[0, 0]])
     assert twice.tolist() == [0]
-
-
-def test_merged_centres_do_not_compete():
-    rows, _ = collection(classes=5, spread=1.0)
-    centres = fit_clusters(rows, 5, restarts=2).centres
-    groups = np.array([3, 1, 3, 255, 255])
-    ids, sure = assign_clusters(rows, centres, groups=groups)
-    alone, plain = assign_clusters(rows, centres)
-    np.testing.assert_array_equal(ids, alone)
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    for row, i, confidence in zip(unit, ids, sure):
-        others = [row @ c for c, group in zip(centres, groups) if group != groups[i]]
-        wanted = 1 - (1 - row @ centres[i]) / (1 - max(others))
-        assert confidence == pytest.approx(wanted, abs=1e-4)
-    assert (sure >= plain - 1e-6).all()
-    assert sure.mean() > plain.mean() + 0.02
-    _, same = assign_clusters(rows, centres, groups=np.arange(5))
-    np.testing.assert_array_equal(same, plain)
-    _, only = assign_clusters(rows, centres, groups=np.zeros(5))
-    near = (unit @ centres.T).max(axis=1)
-    np.testing.assert_allclose(only, 1 - (1 - near) / 2, atol=1e-5)  # as a single centre

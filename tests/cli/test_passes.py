@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from acseg.lock import locked
+from acseg.output.lock import locked
 
 Photos = Callable[..., Path]
 

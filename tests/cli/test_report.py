@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from acseg.cli import app
-from acseg.images.records import write_records
+from acseg.output.records import write_records
 from acseg.segmentation import Segmentation
 
 Photos = Callable[..., Path]

@@ -1,7 +1,9 @@
 """A pass that is repeated, interrupted, or given something new."""
 
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,8 @@ from acseg import ACSeg
 from acseg.collection import run_collection, work
 from acseg.errors import DataError
 from acseg.images import stream
-from acseg.images.records import read_classes, read_records
-from acseg.lock import locked
+from acseg.output.lock import locked
+from acseg.output.records import read_classes, read_records
 
 Photos = Callable[..., Path]
 
@@ -153,21 +155,82 @@ def test_what_changed_is_done_again_and_no_more_than_its_batch(
     assert mine == anew
 
 
-def test_another_model_or_kind_is_done_anew(
+def test_another_model_kind_or_settings_are_refused_and_nothing_changes(
     model: ACSeg, folder: Path, tmp_path: Path, tiny_run: Path
 ) -> None:
     out = tmp_path / "out"
-    run_collection(model, [folder], out)
-    assert run_collection(model, [folder], out, kind="classes").reused == 0
-    assert run_collection(model, [folder], out, kind="classes").reused == 14
+    run_collection(model, [folder], out, kind="classes")
+    before = files_below(out)
     other = ACSeg.load(tiny_run, device="cpu", precision="float32")
     assert other.centres_ is not None
     other.centres_ = -other.centres_
-    assert run_collection(other, [folder], out, kind="classes").reused == 0
-    other = ACSeg.load(tiny_run, device="cpu", precision="float32")
-    with np.errstate(all="ignore"):
-        other.generator_.prototypes.data += 0.1
-    assert run_collection(other, [folder], out, kind="classes").reused == 0
+    coarse = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    coarse.settings = replace(coarse.settings, merge=0.5)
+    for one, kind, words in (
+        (model, "concepts", "out holds classes; use another -o, or --overwrite to start it anew"),
+        (other, "classes", "out holds classes of another model or other settings; use another -o"),
+        (coarse, "classes", "out holds classes of another model or other settings; use another"),
+    ):
+        with pytest.raises(DataError, match=words):
+            run_collection(one, [folder / "1.png"], out, kind=kind)  # type: ignore[arg-type]
+        assert files_below(out) == before
+    assert run_collection(other, [folder], out, kind="classes", overwrite=True).reused == 0
+    assert run_collection(other, [folder], out, kind="classes").reused == 14
+    run_collection(model, [folder], out, overwrite=True)
+    assert not (out / "classes.json").exists()
+
+
+def test_a_second_call_adds_and_the_same_picture_is_replaced(
+    model: ACSeg, folder: Path, tmp_path: Path
+) -> None:
+    out, more = tmp_path / "out", tmp_path / "more"
+    run_collection(model, [folder], out, kind="classes")
+    before = {r.path: r for r in read_records(out / "segments.jsonl")}
+    shutil.copytree(folder / "wide", more)
+    outcome = run_collection(model, [more, folder / "3.png"], out, kind="classes")
+    assert (outcome.written, outcome.reused, outcome.failed) == (5, 1, [])
+    records = {r.path: r for r in read_records(out / "segments.jsonl")}
+    new = ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+    assert sorted(records) == sorted([*before, *new])
+    assert {path: records[path] for path in before} == before
+    maps = {r.labels for r in records.values() if r.status == "ok"}
+    assert {p.relative_to(out).as_posix() for p in (out / "labels").rglob("*.png")} == maps
+    assert (records["3.png"].labels, records["3.jpg"].labels) == (
+        "labels/3.png",
+        "labels/3.jpg.png",
+    )
+    total = sum(item.share for item in read_classes(out / "classes.json"))
+    assert total == pytest.approx(1, abs=1e-4)
+    assert (out / "areas.csv").read_text().count("\n") == 1 + 18
+    assert "3.jpg" in (out / "index.html").read_text()
+    again = run_collection(model, [more], out, kind="classes")
+    assert (again.written, again.reused) == (4, 4)
+
+
+def test_another_photograph_of_the_same_name_gets_its_folder_in_front(
+    model: ACSeg, photos: Photos, tmp_path: Path
+) -> None:
+    left, right = photos(tmp_path / "left", ["a.png"]), photos(tmp_path / "right", ["a.png"])
+    out = tmp_path / "out"
+    for folder in (left, right, right, left):
+        run_collection(model, [folder], out)
+    records = read_records(out / "segments.jsonl")
+    assert sorted((r.path, r.labels) for r in records) == [
+        ("a.png", "labels/a.png"),
+        ("right/a.png", "labels/right/a.png"),
+    ]
+    left.rename(tmp_path / "moved")
+    assert run_collection(model, [tmp_path / "moved"], out).written == 1
+    assert len(read_records(out / "segments.jsonl")) == 2
+
+
+def test_a_picture_that_failed_does_not_fail_the_next_call(
+    model: ACSeg, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert len(run_collection(model, [folder], out).failed) == 1
+    assert run_collection(model, [folder / "wide"], out).failed == []
+    assert len(read_records(out / "segments.jsonl")) == 15
 
 
 def test_new_names_reach_the_tables_without_the_model(
@@ -234,7 +297,9 @@ def test_temporary_files_of_a_killed_call_are_cleaned_up(
     before = files_below(out)
     for place in ("", "labels/wide/", "overlays/", ".acseg/"):
         (out / f"{place}.0123456789abcdef.part").write_text("half")
-    (out / ".acseg" / "lock").write_text("{}")  # as a killed call leaves it
+    (out / ".acseg" / "lock").write_text(
+        '{"process": 1, "machine": "x"}'
+    )  # as a killed call leaves it
     run_collection(model, [folder], out)
     assert files_below(out) == before
 
@@ -245,7 +310,7 @@ def test_batches_piece_by_piece_give_the_same_entries(
     """What several machines do: each a part of the list, cut at chunks."""
     from acseg.collection.work import Place, Worker
     from acseg.images.walk import find_images
-    from acseg.images.write import write_atomic
+    from acseg.output.atomic import write_atomic
 
     sources, _ = find_images([folder])
     results = []

@@ -51,7 +51,7 @@ def test_it_warns_of_nothing(ran: tuple[Path, list[Any]]) -> None:
 
 
 def test_it_leaves_what_it_says(ran: tuple[Path, list[Any]]) -> None:
-    from acseg.images.write import read_labels
+    from acseg.output.label_png import read_labels
     from acseg.run import read_run
 
     folder, _ = ran

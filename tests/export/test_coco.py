@@ -10,7 +10,7 @@ from PIL import Image
 from acseg.errors import DataError
 from acseg.export.export import export_results
 from acseg.export.format import Options
-from acseg.images.records import ClassRecord
+from acseg.output.records import ClassRecord
 
 pytest.importorskip("pycocotools")
 

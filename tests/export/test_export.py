@@ -15,8 +15,8 @@ from hypothesis.extra import numpy as hnp
 from acseg.errors import DataError
 from acseg.export.export import FORMATS, export_results
 from acseg.export.format import Options
-from acseg.images.records import ClassRecord, read_records, write_records
-from acseg.images.write import label_name
+from acseg.output.names import label_name
+from acseg.output.records import ClassRecord, read_records, write_records
 
 pytest.importorskip("pycocotools")
 pytest.importorskip("tifffile")

@@ -13,7 +13,7 @@ from acseg.errors import DataError
 from acseg.export.export import export_results
 from acseg.export.format import Options
 from acseg.export.voc import voc_colours
-from acseg.images.records import ClassRecord, read_classes
+from acseg.output.records import ClassRecord, read_classes
 
 MakeOut = Callable[..., Path]
 Maps = dict[str, np.ndarray]

@@ -9,7 +9,7 @@ from acseg.export.brush import encode_brush, pack_brush
 from acseg.export.masks import encode_rle, mask_polygons
 from acseg.export.regions import find_regions
 from acseg.export.source import different_colours, different_names
-from acseg.images.colours import palette
+from acseg.output.palette import palette
 
 LABELS = hnp.arrays(
     np.uint8,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from acseg.images.records import ClassRecord, Exemplar, write_classes, write_records
+from acseg.output.records import ClassRecord, Exemplar, write_classes, write_records
 from acseg.run import Run, write_run
 from acseg.segmentation import Segmentation
 from acseg.settings import Settings

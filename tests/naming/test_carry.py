@@ -10,18 +10,18 @@ from acseg import ACSeg
 from acseg.collection import run_collection
 from acseg.errors import DataError
 from acseg.images.read import read_image
-from acseg.images.records import (
+from acseg.naming.carry import carry_into, merge_records
+from acseg.naming.edits import Edits, edits_of
+from acseg.output.label_png import read_labels
+from acseg.output.lock import locked
+from acseg.output.overlay import overlay
+from acseg.output.records import (
     ClassRecord,
     Exemplar,
     read_classes,
     read_records,
     write_records,
 )
-from acseg.images.write import read_labels
-from acseg.lock import locked
-from acseg.naming.carry import carry_into, merge_records
-from acseg.naming.edits import Edits, edits_of
-from acseg.report.overlay import overlay
 from acseg.run import write_names
 
 

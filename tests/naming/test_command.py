@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from acseg.images.records import read_classes, read_records
 from acseg.naming.suggest import read_suggestions
+from acseg.output.records import read_classes, read_records
 from acseg.run import read_run
 
 LIST = "red,green,blue,yellow,grey"

@@ -6,7 +6,6 @@ import pytest
 
 from acseg import ACSeg
 from acseg.errors import DataError
-from acseg.images.records import read_classes, read_records, write_classes, write_records
 from acseg.naming.edits import Edits
 from acseg.naming.views import (
     MARGIN,
@@ -17,6 +16,7 @@ from acseg.naming.views import (
     views_from_output,
     views_from_pictures,
 )
+from acseg.output.records import read_classes, read_records, write_classes, write_records
 
 
 def test_a_view_is_a_square_around_the_region() -> None:

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from acseg.errors import DataError
-from acseg.images.records import ClassRecord, Exemplar, Record, write_classes, write_records
-from acseg.images.write import label_name, overlay_of
+from acseg.output.names import label_name, overlay_of
+from acseg.output.records import ClassRecord, Exemplar, Record, write_classes, write_records
 from acseg.report.html import write_report
 from acseg.segmentation import Segmentation
 

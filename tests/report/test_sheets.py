@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from acseg.errors import DataError
-from acseg.images.records import Record, write_records
+from acseg.output.records import Record, write_records
 from acseg.report.sheets import write_sheets
 from acseg.segmentation import Segmentation
 

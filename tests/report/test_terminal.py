@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from acseg.errors import DataError
-from acseg.images.records import ClassRecord, Record, write_classes, write_records
+from acseg.output.records import ClassRecord, Record, write_classes, write_records
 from acseg.report.terminal import half_blocks, show_output
 from acseg.segmentation import Segmentation
 

@@ -16,10 +16,10 @@ from PIL import Image
 
 from acseg import cli
 from acseg.errors import ImageError
-from acseg.images.names import safe_text
-from acseg.images.records import read_records
 from acseg.images.tiles import read_source
 from acseg.images.walk import find_images
+from acseg.names import safe_text
+from acseg.output.records import read_records
 from robustness.corpus import Files, build
 
 Photos = Callable[..., Path]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from acseg import cli
-from acseg.images.records import read_records
+from acseg.output.records import read_records
 
 Photos = Callable[..., Path]
 

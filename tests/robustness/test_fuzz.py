@@ -16,10 +16,10 @@ from PIL import Image
 from acseg.errors import AcsegError, DataError, ImageError, RunError
 from acseg.export.export import FORMATS, export_results
 from acseg.images.bands import Reading
-from acseg.images.png import PngRows, PngWriter
 from acseg.images.read import read_image
-from acseg.images.records import Record, Segment, read_classes, read_records, write_records
-from acseg.images.write import read_labels, write_labels
+from acseg.output.label_png import read_labels, write_labels
+from acseg.output.png import PngRows, PngWriter
+from acseg.output.records import Record, Segment, read_classes, read_records, write_records
 from acseg.report.html import write_report
 from acseg.run import Run, read_run, write_run
 from acseg.settings import Settings

@@ -14,9 +14,9 @@ from acseg.concepts.ground import ground_score
 from acseg.errors import ImageError
 from acseg.images.bands import Reading
 from acseg.images.batch import fitted_size, resize
-from acseg.images.records import read_classes, read_records
 from acseg.images.windows import ArrayWindows, open_windows, overview
-from acseg.images.write import read_labels
+from acseg.output.label_png import read_labels
+from acseg.output.records import read_classes, read_records
 from acseg.tiling.large import find_concepts, layout_for, segment_large
 
 Photograph = Callable[..., np.ndarray]

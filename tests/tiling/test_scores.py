@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acseg.concepts.assignment import upsample_assignment
-from acseg.images.colours import VOID
+from acseg.output.palette import VOID
 from acseg.segmentation import find_segments
 from acseg.tiling import draw as draw_module
 from acseg.tiling.draw import Meter, draw_bands

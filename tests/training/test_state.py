@@ -7,7 +7,7 @@ import pytest
 
 from acseg import ACSeg
 from acseg.errors import DataError, RunError
-from acseg.lock import locked
+from acseg.output.lock import locked
 from acseg.training import state
 from acseg.training.fit import fit_collection
 

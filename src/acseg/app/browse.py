@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from acseg.errors import AcsegError, DataError
-from acseg.images.colours import VOID, palette
-from acseg.images.records import Record, read_classes, read_records
-from acseg.images.write import overlay_of, read_labels_small
+from acseg.output import Output
+from acseg.output.palette import VOID, palette
+from acseg.output.records import Record
 from acseg.report.thumbnails import photograph_thumbnail
 
 PAGE = 24  # pictures shown at once
@@ -53,34 +53,23 @@ class Folder:
     """
 
     def __init__(self, out: Path) -> None:
-        self.out = out
+        self._output = Output(out)
         self.name = out.resolve().name
         self.read()
 
     def read(self) -> None:
         """Read the records again if they were written since."""
-        path = self.out / "segments.jsonl"
-        try:
-            stamp = path.stat().st_mtime_ns
-        except OSError:
-            raise DataError(
-                f"{self.out} is no output folder: it has no segments.jsonl; "
-                f"`acseg predict RUN INPUT -o {self.out}` makes one"
-            ) from None
+        stamp = self._output.stamp()
         if stamp == getattr(self, "_stamp", None):
             return
-        records = read_records(path)
-        self.records = [r for r in records if r.status == "ok"]
-        self.failed = len(records) - len(self.records)
-        self.classes: list[int] = []
-        self.names: dict[int, str] = {}
+        self.records = [r for r in self._output.records() if r.status == "ok"]
+        self.failed = len(self._output.tally().failed)
+        classes = self._output.classes()
+        self.classes = [item.id for item in classes]
+        self.names = {item.id: item.name for item in classes if item.name}
         self.colours = palette(VOID)
-        if (self.out / "classes.json").is_file():
-            for item in read_classes(self.out / "classes.json"):
-                self.classes.append(item.id)
-                if item.name:
-                    self.names[item.id] = item.name
-                self.colours[item.id] = item.colour
+        for item in classes:
+            self.colours[item.id] = item.colour
         self._stamp = stamp
 
     @property
@@ -114,33 +103,18 @@ class Folder:
         share = {i: _share(self.records[i], label) for i in found}
         return sorted((i for i in found if share[i] > 0), key=lambda i: (-share[i], i))
 
-    def inside(self, relative: str | None) -> Path | None:
-        """Find a file of OUT; None if it is missing, or lies outside however it is called."""
-        if not relative:
-            return None
-        root = self.out.resolve()
-        try:
-            path = (root / relative).resolve()
-            return path if path.is_relative_to(root) and path.is_file() else None
-        except (OSError, ValueError, RuntimeError):  # a loop of links, a NUL in the name
-            return None
-
     def overlay(self, place: int, side: int) -> Image.Image | None:
         """Read the overlay of a picture, its short side at most `side` px."""
-        labels = self.records[place].labels
-        if not labels or not labels.startswith("labels/"):
-            return None
-        path = self.inside(overlay_of(labels))
         try:
+            path = self._output.overlay(self.records[place])
             return None if path is None else photograph_thumbnail(path, side)
         except AcsegError:
             return None
 
     def labels(self, place: int, size: tuple[int, int]) -> np.ndarray | None:
         """Read the labels of a picture, sampled at (width, height)."""
-        path = self.inside(self.records[place].labels)
         try:
-            return None if path is None else read_labels_small(path, size)
+            return self._output.labels_small(self.records[place], size)
         except AcsegError:
             return None
 

@@ -23,7 +23,7 @@ from acseg.app.view import (
     thing,
 )
 from acseg.errors import AcsegError, DataError
-from acseg.images.write import encode_labels
+from acseg.output.label_png import encode_labels
 
 Given = Mapping[int, Mapping[int, str]]  # names by generator and class id
 GONE = "this picture is no longer held; drop it again"

@@ -14,8 +14,8 @@ from PIL import Image
 from acseg.app.limits import Limits
 from acseg.errors import ImageError
 from acseg.images.bands import PLAIN, Reading
-from acseg.images.names import safe_text
 from acseg.images.read import read_image
+from acseg.names import safe_text
 
 
 @dataclass

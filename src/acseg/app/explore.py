@@ -14,9 +14,9 @@ from acseg.app.dropped import Dropped, read_dropped
 from acseg.app.limits import Limits
 from acseg.app.naming import save_names, with_names
 from acseg.errors import RunError
-from acseg.images.colours import VOID
-from acseg.images.records import Kind
-from acseg.images.sampling import sample_labels
+from acseg.output.palette import VOID
+from acseg.output.records import Kind
+from acseg.output.sampling import sample_labels
 from acseg.run import read_config
 from acseg.segmentation import Segmentation
 

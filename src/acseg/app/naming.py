@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Lock
 
 from acseg.errors import RunError
-from acseg.images.names import safe_text
+from acseg.names import safe_text
 from acseg.naming.edits import edits_of
 from acseg.run import write_names
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from acseg.images.colours import VOID
-from acseg.images.records import Segment
+from acseg.output.palette import VOID
+from acseg.output.records import Segment
 from acseg.segmentation import Segmentation
 
 EMPTY = """<div class="acseg-empty"><p>No picture yet.</p>

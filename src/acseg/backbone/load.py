@@ -14,7 +14,7 @@ from acseg.backbone.quiet import quiet_transformers
 from acseg.backbone.runtime import choose_runtime, only_float32
 from acseg.backbone.vit import TimmVit, TransformersVit
 from acseg.errors import BackboneError
-from acseg.strangers import parse_json, read_text
+from acseg.untrusted import parse_json, read_text
 
 log = logging.getLogger("acseg")
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -114,9 +113,7 @@ def _best_start(
     return max(found, key=lambda one: float(one[2][:, 0].sum(dtype=np.float64)))
 
 
-def assign_clusters(
-    descriptors: Any, centres: Any, *, groups: Any | None = None
-) -> tuple[Ints, Floats]:
+def assign_clusters(descriptors: Any, centres: Any) -> tuple[Ints, Floats]:
     """Give each descriptor its nearest centre, and say how clearly it is the nearest.
 
     With cosines s1 to the nearest and s2 to the second nearest centre, the confidence is
@@ -130,9 +127,6 @@ def assign_clusters(
         (R, D).
     centres : array
         (C, D) of `Clusters`.
-    groups : array of int, optional
-        (C,) Centres that stand for one thing, such as merged classes: the second is then the
-        nearest of another group. Default: each centre stands for itself.
 
     Returns
     -------
@@ -152,30 +146,22 @@ def assign_clusters(
             f"expected descriptors and centres of one dimension, not {rows.shape} "
             f"and {centres.shape}"
         )
-    ids, cosine = _nearest(rows, centres, None if groups is None else np.asarray(groups))
+    ids, cosine = _nearest(rows, centres)
     near, second = (1 - cosine.astype(np.float64)).clip(0, 2).T
     confidence = np.where(second > 0, 1 - near / np.where(second > 0, second, 1), 0)
     confidence = np.where(rows.any(axis=1), confidence, 0)
     return ids, confidence.clip(0, 1).astype(np.float32)
 
 
-def _nearest(
-    rows: Floats, centres: Floats, groups: NDArray[Any] | None = None
-) -> tuple[Ints, Floats]:
+def _nearest(rows: Floats, centres: Floats) -> tuple[Ints, Floats]:
     """Find the nearest centre (R,) and the two largest cosines (R, 2), chunk by chunk."""
-    if groups is not None and len(np.unique(groups)) == len(centres):
-        groups = None
     ids = np.zeros(len(rows), dtype=np.int64)
     cosine = np.full((len(rows), 2), -1, dtype=np.float32)
     for first in range(0, len(rows), CHUNK_ROWS):
         chunk = slice(first, first + CHUNK_ROWS)
         scores = rows[chunk] @ centres.T  # (chunk, C)
         ids[chunk] = scores.argmax(axis=1)
-        if groups is not None:
-            cosine[chunk, 0] = scores.max(axis=1)
-            same = groups == groups[ids[chunk], None]  # (chunk, C)
-            cosine[chunk, 1] = np.where(same, -1, scores).max(axis=1)
-        elif len(centres) > 1:
+        if len(centres) > 1:
             cosine[chunk] = -np.partition(-scores, 1, axis=1)[:, :2]
         else:
             cosine[chunk, 0] = scores[:, 0]

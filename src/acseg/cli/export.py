@@ -26,6 +26,8 @@ class Format(StrEnum):
     INDEX = "index"
     COLOUR = "colour"
     GEOTIFF = "geotiff"
+    CSV = "csv"
+    XLSX = "xlsx"
     ONNX = "onnx"
 
 
@@ -51,7 +53,8 @@ def export(
             help="coco: masks for CVAT, FiftyOne, pycocotools. coco-panoptic: PNGs of segments. "
             "voc: PASCAL VOC, CVAT's Segmentation mask. label-studio: tasks with brush regions. "
             "index: grey PNGs whose values are the labels. colour: RGB PNGs. "
-            "geotiff: label maps that keep the georeference. onnx: the model of a RUN."
+            "geotiff: label maps that keep the georeference. csv, xlsx: areas. "
+            "onnx: the model of a RUN."
         ),
     ],
     target: Annotated[
@@ -60,7 +63,7 @@ def export(
             "-o",
             "--out",
             help="Folder to write; a name ending in .json where the format is one JSON file, "
-            "in .onnx for onnx.",
+            "in .csv, .xlsx or .onnx for these.",
         ),
     ],
     instances: Annotated[

@@ -85,8 +85,8 @@ def fit(
 
     On several GPUs or machines: torchrun --nproc-per-node 2 --no-python acseg fit ...
     """
-    from acseg.lock import locked
     from acseg.model import ACSeg
+    from acseg.output.lock import locked
     from acseg.progress import progress_bar
     from acseg.training.fit import fit_collection
     from acseg.training.group import is_first, own_device
@@ -141,7 +141,7 @@ def fit(
 
 def _only_a_run(folder: Path) -> None:
     """Refuse to delete a folder that holds other things than a RUN."""
-    from acseg.images.write import PARTIAL
+    from acseg.output.atomic import PARTIAL
 
     known = {"config.json", "generator.safetensors", "classes.safetensors", "classes.json"}
     known |= {"training.jsonl", "failed.jsonl", "names.json", "plots", "state"}

@@ -89,8 +89,8 @@ def name(
     """
     from acseg.naming.carry import carry_into
     from acseg.naming.edits import edit, edits_of
-    from acseg.naming.output import read_output
     from acseg.naming.suggest import read_suggestions, take_suggestions, write_suggestions
+    from acseg.output import Output
     from acseg.progress import progress_bar
     from acseg.run import read_config, write_names
 
@@ -108,7 +108,9 @@ def name(
         split=[c for text in split or [] for c in _ids(text, "--split")],
     )
     if out is not None:
-        read_output(out, edits)  # what cannot be done is said before anything is written
+        Output(out).require_classes(
+            edits.count
+        )  # what cannot be done is said before anything is written
     old, model_used = read_suggestions(run)
     suggested = [one for one in old if one.id not in given and not reset]
     failed: list[tuple[str, str]] = []

@@ -132,8 +132,8 @@ def _segment_one(
         raise typer.BadParameter("the labels are a PNG; send them to a file: > labels.png")
     from acseg.errors import ImageError
     from acseg.images.read import read_image
-    from acseg.images.write import encode_labels
     from acseg.model import ACSeg
+    from acseg.output.label_png import encode_labels
 
     model = ACSeg.load(run, **where)
     read_as(model, how)

@@ -11,9 +11,9 @@ from typing import Any
 from acseg.cluster.items import Item, to_row
 from acseg.cluster.packed import Packed, unpack
 from acseg.cluster.store import Store
-from acseg.collection.manifest import Entry
-from acseg.images.records import Kind
 from acseg.images.walk import Source
+from acseg.output.manifest import Entry
+from acseg.output.records import Kind
 
 FETCHERS = 8  # pictures of a store fetched at once
 

@@ -8,8 +8,8 @@ from typing import IO, Any
 
 from acseg.cluster.store import is_remote, open_address, walk_files
 from acseg.errors import DataError
-from acseg.images.names import numbered, safe_text
 from acseg.images.walk import SUFFIXES, Failure, find_images
+from acseg.names import numbered, safe_text
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any
 from acseg.cluster.actor import Segmenter, Spec, make_task, read_done
 from acseg.cluster.items import Item
 from acseg.cluster.packed import pack
-from acseg.collection.manifest import Entry
 from acseg.collection.work import Place, Worker
 from acseg.errors import DataError
 from acseg.images.stream import Size, stamp, unfinished_chunks
 from acseg.images.walk import Source
+from acseg.output.manifest import Entry
 
 
 def start_ray(address: str) -> Any:

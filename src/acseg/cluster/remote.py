@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 from acseg.cluster.actor import Segmenter, Spec, make_task, read_done
@@ -13,13 +14,14 @@ from acseg.cluster.ray_pass import run_tasks
 from acseg.cluster.store import Store
 from acseg.collection import Outcome
 from acseg.collection.fingerprint import fingerprint
-from acseg.collection.tables import write_tables
+from acseg.collection.whole import named_classes
 from acseg.collection.work import BATCH
 from acseg.errors import DataError
-from acseg.images.records import Kind, Record
 from acseg.images.stream import CHUNK
-from acseg.images.write import label_name
 from acseg.model import ACSeg
+from acseg.output.names import label_name
+from acseg.output.records import Kind, Record, parse_record
+from acseg.output.tables import named, write_tables
 
 PARTS = ".acseg/parts"
 
@@ -91,14 +93,16 @@ def run_remote(
             progress(task, done, len(items), "")
     with tempfile.TemporaryDirectory() as folder:
         missed = [Record.failed(f.path, f.reason, kind=kind) for f in failures]
-        tables = write_tables(Path(folder), missed, _lines(store, parts), model, kind)
+        records = named(chain(missed, map(parse_record, _lines(store, parts))), model.names_)
+        classes = named_classes(model) if kind == "classes" else None
+        tally, _ = write_tables(Path(folder), records, classes)
         for path in sorted(Path(folder).iterdir()):
             store.put_file(path.name, path)
     return Outcome(
-        written=tables.written,
+        written=tally.pictures,
         reused=reused,
-        failed=tables.failed,
-        concepts=tables.segments / max(1, tables.written),
+        failed=tally.failed,
+        concepts=tally.segments / max(1, tally.pictures),
     )
 
 

@@ -9,8 +9,8 @@ from acseg.cluster.ray_pass import RayWork, start_ray
 from acseg.cluster.remote import run_remote
 from acseg.cluster.store import is_remote
 from acseg.collection import Outcome, run_collection
-from acseg.images.records import Kind
 from acseg.model import ACSeg
+from acseg.output.records import Kind
 
 Progress = Callable[[str, int, int, str], None]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from acseg.errors import DataError
-from acseg.images.write import write_atomic
+from acseg.output.atomic import write_atomic
+from acseg.untrusted import inside
 
 
 def is_remote(where: str | Path) -> bool:
@@ -53,14 +54,14 @@ class Store:
             If it cannot be written.
         """
         if self._fs is None:
-            write_atomic(Path(self._root, name), data)
+            write_atomic(inside(Path(self._root), name), data)
         else:  # object stores show an object when all of it is there
             self._fs.pipe_file(f"{self._root}/{name}", data)
 
     def put_file(self, name: str, path: Path) -> None:
         """Write a file from a local one."""
         if self._fs is None:
-            write_atomic(Path(self._root, name), path.read_bytes())
+            write_atomic(inside(Path(self._root), name), path.read_bytes())
         else:
             self._fs.put_file(str(path), f"{self._root}/{name}")
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from acseg.images.records import Kind
 from acseg.images.stream import CHUNK
+from acseg.output.claim import Key, edits_text
+from acseg.output.records import Kind
 from acseg.settings import settings_to_json
 
 if TYPE_CHECKING:
@@ -17,23 +18,20 @@ FORMAT = 1  # another number where the same model draws otherwise than before
 
 
 def fingerprint(model: "ACSeg", kind: Kind, *, batch: int) -> str:
-    """Sum up weights, settings, device and number format of a model.
+    """Sum up what draws label maps, as a key of three parts; see `acseg.output.claim`.
 
-    Two models of one fingerprint draw the same label maps. The names of classes are left out: they
-    change no map.
+    The first is of weights and settings: pictures of one folder share it. The second is of device
+    and number format. Two models of one key draw the same label maps. The names of classes are
+    left out: they change no map.
     """
     backbone = model.backbone
     settings = settings_to_json(model.settings)
     settings.pop("backbone")  # its name; its weights count
-    facts = {
-        "format": FORMAT,
-        "kind": kind,
-        "settings": settings,
-        "side": model.side,
+    facts = {"format": FORMAT, "kind": kind, "settings": settings, "side": model.side}
+    machine = {
         "backbone": repr(backbone).replace(str(getattr(backbone, "name", "")), ""),
         "device": str(getattr(backbone, "device", "")).partition(":")[0],
         "runtime": str(getattr(backbone, "runtime", getattr(model, "runtime", ""))),
-        "becomes": sorted(getattr(model, "becomes_", {}).items()),
         "batch": [batch, CHUNK],
     }
     digest = sha256(json.dumps(facts, sort_keys=True).encode())
@@ -43,7 +41,9 @@ def fingerprint(model: "ACSeg", kind: Kind, *, batch: int) -> str:
             digest.update(_bytes(value))
     if kind == "classes" and model.centres_ is not None:
         digest.update(np.ascontiguousarray(model.centres_).tobytes())
-    return digest.hexdigest()[:32]
+    where = sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:16]
+    becomes = getattr(model, "becomes_", {}) if kind == "classes" else {}
+    return str(Key(digest.hexdigest()[:32], where, edits_text(becomes)))
 
 
 def _bytes(value: Any) -> memoryview:

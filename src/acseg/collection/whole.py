@@ -1,22 +1,23 @@
 """Running a model over a folder of pictures: label maps, overlays, records and the report."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from acseg.collection.fingerprint import fingerprint
-from acseg.collection.manifest import Entry, Manifest, forget
-from acseg.collection.tables import Tables, write_tables
 from acseg.collection.work import BATCH, Place, Worker, work
 from acseg.errors import DataError, ImageError
-from acseg.images.records import Kind, Record, record_line
+from acseg.images.georeference import pixel_area
 from acseg.images.stream import stamp
 from acseg.images.walk import Failure, Source, find_images
-from acseg.images.write import label_name, overlay_of, remove_partials, write_atomic
-from acseg.lock import locked
 from acseg.model import ACSeg
+from acseg.output import Output
+from acseg.output.manifest import Entry
+from acseg.output.names import overlay_of, source_of
+from acseg.output.records import Kind, Record, record_line
+from acseg.output.writing import Writing
 from acseg.report.html import write_report
 from acseg.tiling.sources import large_sources, write_large
 
@@ -61,9 +62,10 @@ def run_collection(
     """Segment ("concepts") or classify ("classes") all pictures of INPUT into OUT.
 
     A picture that cannot be read, or whose output cannot be written, is skipped, recorded with
-    its reason, and loses nothing of the others. A call that was killed goes on when it is
-    repeated, and a call that ended does only what is new: a picture is done again where its file,
-    the model or the settings changed, where its result is gone, and where it failed.
+    its reason, and loses nothing of the others. Pictures of earlier calls stay; the same picture
+    again is replaced. A call that was killed resumes when it is repeated, and one that ended does
+    only what is new: a picture is done again where its file or the device changed, where its
+    result is gone, and where it failed.
 
     Parameters
     ----------
@@ -71,8 +73,7 @@ def run_collection(
     inputs : sequence of path
         Files, folders, globs.
     out : Path
-        Gets labels/, overlays/, segments.jsonl, index.html, classes.json with "classes", and
-        .acseg/manifest.jsonl, which says what is done.
+        What is written is described in `acseg.output.output`.
     kind : "concepts" or "classes"
     title : str
         Heading of the report.
@@ -89,33 +90,23 @@ def run_collection(
     Raises
     ------
     DataError
-        If nothing was named that could be a picture, OUT cannot be written, or another call
-        writes it.
+        If nothing was named that could be a picture, OUT cannot be written, another call writes
+        it, or it holds results of another kind or model.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot write to {out}: {error.strerror}") from error
-    sources, failures = find_images(inputs, exclude=[out / "labels", out / "overlays"])
+    sources, failures = find_images(inputs, exclude=[out])
     if not sources and not failures:
         raise DataError("no picture found in " + ", ".join(map(str, inputs)))
-    with locked(out / ".acseg" / "lock") as killed:
-        if killed:
-            for folder in ("labels", "overlays", ".acseg"):
-                remove_partials(out / folder, deep=True)
-            remove_partials(out)
-        if overwrite:
-            forget(out / ".acseg" / "manifest.jsonl", out)
-            for name in ("segments.jsonl", "classes.json", "index.html"):
-                (out / name).unlink(missing_ok=True)
-        return _pass(model, sources, failures, out, kind, title, overlays, by, progress)
+    key = fingerprint(model, kind, batch=BATCH)
+    with Output(out).writing(kind, key, overwrite=overwrite) as writing:
+        return _pass(model, key, sources, failures, writing, kind, title, overlays, by, progress)
 
 
 def _pass(
     model: ACSeg,
+    key: str,
     sources: Sequence[Source],
     failures: Sequence[Failure],
-    out: Path,
+    writing: Writing,
     kind: Kind,
     title: str,
     overlays: bool,
@@ -123,52 +114,72 @@ def _pass(
     progress: Progress,
 ) -> Outcome:
     """Do what is to do, holding the lock of OUT."""
-    names = label_name(sources)
-    key = fingerprint(model, kind, batch=BATCH)
-    root = os.path.abspath(out)
+    out = writing.folder
+    taken = writing.take([(s.relative, s.path) for s in sources])
+    sources = [
+        s if s.relative == name else replace(s, relative=name)
+        for s, (name, _) in zip(sources, taken, strict=True)
+    ]
+    names = dict(taken)
 
     def place(source: Source) -> Place:
-        return Place(names[source.relative], os.path.relpath(source.path, root))
+        return Place(names[source.relative], source_of(out, source.path))
 
-    def counts(index: int, entry: Entry) -> bool:
-        belongs = place(sources[index])
-        files = wanted(belongs.name, overlays)
-        return (
-            (entry.model, entry.source) == (key, belongs.source)
-            and entry.stamp == stamp(sources[index])
-            and all(_length(out / name) == entry.files.get(name) for name in files)
+    sizes = np.zeros((len(sources), 2), np.int32)  # of pictures that are done
+    for index, source in enumerate(sources):
+        belongs = place(source)
+        found = writing.done(
+            source.relative,
+            source=belongs.source,
+            stamp=lambda source=source: stamp(source),  # type: ignore[misc]
+            files=wanted(belongs.name, overlays),
         )
+        sizes[index] = found or 0
 
-    places = {source.relative: index for index, source in enumerate(sources)}
-    with Manifest(out / ".acseg" / "manifest.jsonl", places, counts) as manifest:
-        del places
-        reused = done = manifest.done
-        task = "segmenting" if kind == "concepts" else "predicting"
-        put = partial(_put, out)
-        worker = Worker(model, kind=kind, key=key, put=put, overlays=overlays)
-        large = large_sources(model, sources)
-        small = sorted(set(range(len(sources))) - set(large)) if large else None
-        for index, entry in by(worker, sources, place, only=small, known=manifest.known):
-            manifest.add(index, entry)
+    def known(index: int) -> tuple[int, int] | None:
+        height, width = sizes[index].tolist()
+        return (height, width) if height else None
+
+    reused = done = int(np.count_nonzero(sizes[:, 0]))
+    task = "segmenting" if kind == "concepts" else "predicting"
+    worker = Worker(model, kind=kind, key=key, put=writing.write, overlays=overlays)
+    large = large_sources(model, sources)
+    small = sorted(set(range(len(sources))) - set(large)) if large else None
+    for _, entry in by(worker, sources, place, only=small, known=known):
+        writing.add(entry)
+        done += 1
+        progress(task, done, len(sources), "")
+    for index in large:
+        if known(index) is None:
+            source = sources[index]
+            writing.add(_do_large(worker, source, place(source), writing, progress))
             done += 1
             progress(task, done, len(sources), "")
-        for index in large:
-            if manifest.known(index) is None:
-                belongs = place(sources[index])
-                manifest.add(index, _do_large(worker, sources[index], belongs, out, progress))
-                done += 1
-                progress(task, done, len(sources), "")
-        missed = (Record.failed(f.path, f.reason, kind=kind) for f in failures)
-        tables = write_tables(out, missed, manifest.records(), model, kind)
-        report = _report(out, title, tables, manifest, sources, progress)
-        manifest.finish(report=report, title=title, tables=tables.digest)
+    classes = named_classes(model) if kind == "classes" else None
+    missed = [Record.failed(f.path, f.reason, kind=kind) for f in failures]
+    tables = writing.finish(classes, names=model.names_, failures=missed)
+    report = {"title": title, "tables": tables.digest}
+    length = writing.length("index.html")
+    if length < 1 or not writing.settled(report=length, **report):
+        write_report(
+            Output(out),
+            title=title,
+            progress=lambda done, of: progress("writing the report", done, of, ""),
+        )
+    writing.settle(report=writing.length("index.html"), **report)
     return Outcome(
-        written=tables.written,
+        written=tables.own.pictures,
         reused=reused,
-        failed=tables.failed,
-        concepts=tables.segments / max(1, tables.written),
+        failed=tables.own.failed,
+        concepts=tables.own.segments / max(1, tables.own.pictures),
         report=out / "index.html",
     )
+
+
+def named_classes(model: ACSeg) -> dict[int, str | None]:
+    """Name the classes that a model draws; the background is called so where it has no name."""
+    names = {0: "background", **model.names_} if model.settings.background else model.names_
+    return {c: names.get(c) for c in model.class_ids}
 
 
 def wanted(name: str, overlays: bool) -> Iterator[str]:
@@ -178,60 +189,30 @@ def wanted(name: str, overlays: bool) -> Iterator[str]:
         yield overlay_of(name)
 
 
-def _do_large(worker: Worker, source: Source, place: Place, out: Path, progress: Progress) -> Entry:
+def _do_large(
+    worker: Worker, source: Source, place: Place, writing: Writing, progress: Progress
+) -> Entry:
     """Go over a large picture in tiles."""
-    before = stamp(source)
+    before, out = stamp(source), writing.folder
     try:
+        for name in wanted(place.name, True):
+            writing.writable(name)
         record = write_large(
             worker.model, source, place.name, out, kind=worker.kind, progress=progress
         )
     except ImageError as error:
         reason = str(error).removeprefix(f"{source.relative}: ")
         return Entry.failed(source.relative, reason, kind=worker.kind)
-    except OSError as error:
+    except (DataError, OSError) as error:
         reason = f"cannot write its result: {error}"
         return Entry.failed(source.relative, reason, kind=worker.kind)
     width, height = record.size or (0, 0)
     return Entry(
         source.relative,
-        record_line(record),
+        record_line(replace(record, pixel_area=pixel_area(source.path))),
         model=worker.key,
         stamp=before,
         source=place.source,
         size=(height, width),
-        files={name: _length(out / name) for name in wanted(place.name, True)},
+        files={name: writing.length(name) for name in wanted(place.name, True)},
     )
-
-
-def _report(
-    out: Path,
-    title: str,
-    tables: Tables,
-    manifest: Manifest,
-    sources: Sequence[Source],
-    progress: Progress,
-) -> int:
-    """Write the report, unless it is there and shows the same; give its bytes."""
-    length = _length(out / "index.html")
-    same = {"report": length, "title": title, "tables": tables.digest}
-    if length > 0 and manifest.finished == same:
-        return length
-    write_report(
-        out,
-        title=title,
-        sources={s.relative: s.file for s in sources},
-        progress=lambda done, of: progress("writing the report", done, of, ""),
-    )
-    return _length(out / "index.html")
-
-
-def _put(out: Path, name: str, data: bytes) -> None:
-    write_atomic(out / name, data)
-
-
-def _length(path: Path) -> int:
-    """How many bytes a file has; -1 where it is not there."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1

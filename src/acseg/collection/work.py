@@ -6,19 +6,21 @@ Nothing here knows where OUT is, what was done before, or how many machines ther
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from acseg.collection.manifest import Entry
 from acseg.drawing import Draw
-from acseg.errors import ImageError
-from acseg.images.records import Kind, record_line
+from acseg.errors import DataError, ImageError
+from acseg.images.georeference import pixel_area
 from acseg.images.stream import WORKERS, Picture, Size, stream_pictures
 from acseg.images.walk import Source
-from acseg.images.write import encode_labels, overlay_of
-from acseg.report.overlay import encode_overlay
+from acseg.output.label_png import encode_labels
+from acseg.output.manifest import Entry
+from acseg.output.names import overlay_of
+from acseg.output.overlay import encode_overlay
+from acseg.output.records import Kind, record_line
 
 if TYPE_CHECKING:
     from acseg.model import ACSeg
@@ -77,13 +79,14 @@ class Worker:
         try:
             for name, data in files.items():
                 self._put(name, data)
-        except OSError as error:
+        except (DataError, OSError) as error:
             return Entry.failed(
                 source.relative, f"cannot write its result: {error}", kind=self.kind
             )
+        record = result.record(source.relative, labels=labels, source=place.source)
         return Entry(
             source.relative,
-            record_line(result.record(source.relative, labels=labels, source=place.source)),
+            record_line(replace(record, pixel_area=pixel_area(source.path))),
             model=self.key,
             stamp=picture.stamp,
             source=place.source,

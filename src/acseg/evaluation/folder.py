@@ -19,7 +19,9 @@ from acseg.evaluation.protocols import (
 )
 from acseg.evaluation.results import ImageResult, SetResult
 from acseg.images.walk import Failure
-from acseg.images.write import read_labels
+from acseg.names import MARK
+from acseg.output.label_png import read_labels
+from acseg.untrusted import inside
 
 
 def evaluate_folders(
@@ -113,6 +115,10 @@ def _by_stem(folder: str | Path, what: str, failed: list[Failure]) -> dict[str, 
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected a folder of {what} (PNG)")
+    root = folder.parent
+    written = (root / MARK).is_dir() or (
+        root / "segments.jsonl"
+    ).exists()  # links are refused there
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder)
@@ -120,6 +126,12 @@ def _by_stem(folder: str | Path, what: str, failed: list[Failure]) -> dict[str, 
         if hidden or path.suffix.lower() != ".png" or not path.is_file():
             continue
         stem = below.with_suffix("").as_posix()
+        if written:
+            try:
+                inside(root, path.relative_to(root).as_posix())
+            except DataError as error:
+                failed.append(Failure(str(path), str(error)))
+                continue
         if stem in found:  # a.png beside a.PNG
             failed.append(Failure(str(path), f"same name as {found[stem].name}, which was taken"))
         else:

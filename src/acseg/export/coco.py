@@ -8,7 +8,8 @@ from acseg.export.format import Format, Options
 from acseg.export.masks import need_pycocotools
 from acseg.export.regions import RegionMap, find_regions
 from acseg.export.source import Labelled, Legend
-from acseg.export.target import GrowingFile, copy_photograph
+from acseg.export.target import copy_photograph
+from acseg.output.atomic import AtomicFile
 
 
 class Coco(Format):
@@ -30,7 +31,7 @@ class Coco(Format):
         path = target / "annotations" / "instances_default.json"
         self._images: list[str] = []
         self._annotations = 0
-        self._file = GrowingFile(target if self.is_file(target) else path)
+        self._file = AtomicFile(target if self.is_file(target) else path)
         self._file.write('{"info": ' + json.dumps(INFO) + ', "licenses": [],\n"annotations": [')
 
     def add(self, picture: Labelled) -> None:

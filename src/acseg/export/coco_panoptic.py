@@ -12,7 +12,8 @@ from acseg.export.coco import INFO, attributes, categories, category_id, image_e
 from acseg.export.format import Format, Options
 from acseg.export.regions import RegionMap, find_regions
 from acseg.export.source import Labelled, Legend
-from acseg.export.target import GrowingFile, copy_photograph, write_beside
+from acseg.export.target import copy_photograph, write_beside
+from acseg.output.atomic import AtomicFile
 
 
 class CocoPanoptic(Format):
@@ -32,7 +33,7 @@ class CocoPanoptic(Format):
         path = target if self.is_file(target) else path
         self._masks = path.with_suffix("")
         self._images: list[str] = []
-        self._file = GrowingFile(path)
+        self._file = AtomicFile(path)
         self._file.write('{"info": ' + json.dumps(INFO) + ', "licenses": [],\n"annotations": [')
 
     @classmethod

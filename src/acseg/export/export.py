@@ -7,8 +7,9 @@ from pathlib import Path
 
 from acseg.errors import AcsegError, DataError
 from acseg.export.format import Format, Options
-from acseg.export.source import Results
+from acseg.export.source import read_legend, read_pictures
 from acseg.export.target import check_target
+from acseg.output import Output
 
 FORMATS = {
     "coco": ("acseg.export.coco", "Coco"),
@@ -18,6 +19,8 @@ FORMATS = {
     "index": ("acseg.export.png", "Index"),
     "colour": ("acseg.export.png", "Colour"),
     "geotiff": ("acseg.export.geotiff", "GeoTiff"),
+    "csv": ("acseg.export.areas", "Csv"),
+    "xlsx": ("acseg.export.areas", "Xlsx"),
 }
 """Name of each format, and the module and class that write it."""
 
@@ -92,15 +95,16 @@ def export_results(
         raise DataError(f"{target}: photographs go into a folder; give -o DIR with --images")
     if photos is not None and not Path(photos).is_dir():
         raise DataError(f"{photos}: no such folder")
-    results = Results(out, photos=None if photos is None else Path(photos))
-    if not len(results):
+    output = Output(out, photos=photos)
+    tally = output.tally()
+    if not tally.pictures:
         raise DataError(f"{out} holds no picture that was segmented")
     for place, folder in kind.places(target):
         check_target(place, out, folder=folder, overwrite=overwrite)
-    exported = Exported(left_out=results.left_out)
-    writer = kind(target, results.legend, options)
+    exported = Exported(left_out=tally.failed)
+    writer = kind(target, read_legend(output), options)
     try:
-        for done, picture in enumerate(results.read(), start=1):
+        for done, picture in enumerate(read_pictures(output), start=1):
             if isinstance(picture, tuple):
                 exported.failed.append((picture[0], str(picture[1])))
             else:
@@ -110,7 +114,7 @@ def export_results(
                     exported.written += 1
                 except (AcsegError, OSError) as error:
                     exported.failed.append((picture.path, str(error)))
-            progress(done, len(results))
+            progress(done, tally.pictures)
         writer.finish()
     finally:
         writer.discard()

@@ -11,14 +11,11 @@ from acseg.export.format import Format, Options
 from acseg.export.png import write_legend
 from acseg.export.source import Labelled, Legend
 from acseg.export.target import write_beside
-from acseg.images.colours import VOID
+from acseg.images.georeference import TAGS, is_tiff
+from acseg.output.palette import VOID
 
-# What says where a raster lies: pixel scale, tie points, transformation, the keys of the
-# coordinate system with their numbers and texts, and rational polynomial coefficients.
-GEOREFERENCE = (33550, 33922, 34264, 34735, 34736, 34737, 50844)
 _NODATA = 42113
 _ORIENTATION = 274
-_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _TILE = 256
 
 
@@ -76,14 +73,13 @@ def read_georeference(photograph: Path, shape: tuple[int, ...]) -> list[tuple[An
     """
     import tifffile
 
-    with photograph.open("rb") as file:
-        if file.read(4) not in _SIGNATURES:
-            return []
+    if not is_tiff(photograph):
+        return []
     try:
         with tifffile.TiffFile(photograph) as file:
             page: Any = file.pages[0]
             size = page.imagelength, page.imagewidth
-            tags = [page.tags[code] for code in GEOREFERENCE if code in page.tags]
+            tags = [page.tags[code] for code in TAGS if code in page.tags]
             turned = _ORIENTATION in page.tags and page.tags[_ORIENTATION].value != 1
             copied = [(tag.code, int(tag.dtype), tag.count, tag.value) for tag in tags]
     except Exception as error:  # tifffile raises nearly everything on broken files

@@ -12,8 +12,7 @@ from acseg.export.brush import pack_brush
 from acseg.export.format import Format, Options
 from acseg.export.regions import find_regions
 from acseg.export.source import Labelled, Legend
-from acseg.export.target import GrowingFile
-from acseg.images.write import write_atomic
+from acseg.output.atomic import AtomicFile, write_atomic
 
 
 class LabelStudio(Format):
@@ -30,7 +29,7 @@ class LabelStudio(Format):
         alone = self.is_file(target)
         self._interface = target.with_suffix(".xml") if alone else target / "interface.xml"
         self._tasks = 0
-        self._file = GrowingFile(target if alone else target / "tasks.json")
+        self._file = AtomicFile(target if alone else target / "tasks.json")
         self._file.write("[")
 
     @classmethod

@@ -19,7 +19,7 @@ from acseg.classes.ids import drawn_ids
 from acseg.errors import DataError, RunError
 from acseg.export.onnx_core import Core
 from acseg.export.onnx_edges import OPSET, draw_graph, prepare_graph
-from acseg.images.write import write_atomic
+from acseg.output.atomic import write_atomic
 from acseg.settings import settings_to_json
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from PIL import Image
 from acseg.export.format import Format, Options
 from acseg.export.source import Labelled, Legend
 from acseg.export.target import write_beside
-from acseg.images.records import ClassRecord, write_classes
+from acseg.output.records import ClassRecord, write_classes
 
 
 class _LabelPng(Format):

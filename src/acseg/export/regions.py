@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from acseg.export.masks import RLE, mask_polygons, pack_runs
 from acseg.export.source import labels_present
-from acseg.images.colours import VOID
+from acseg.output.palette import VOID
 
 Instances = Literal["classes", "components"]
 

@@ -1,20 +1,18 @@
-"""Reading OUT, one picture after the other, with the names and colours of its classes."""
+"""The pictures of an output folder for exporters, with the names and colours of its classes."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngImageFile
 
 from acseg.errors import AcsegError, DataError
-from acseg.images.colours import VOID, palette
-from acseg.images.names import safe_text
-from acseg.images.records import Kind, Record, iterate_records, read_classes
-from acseg.images.write import label_name, read_labels
+from acseg.names import safe_text
+from acseg.output import Output
+from acseg.output.palette import VOID, palette
+from acseg.output.records import Kind, Record
 
 _ROWS = 1024  # counted at once
 
@@ -79,106 +77,36 @@ class Legend:
             taken[colour] = self.names[label]
 
 
-class Results:
-    """What `segment` or `predict` wrote into a folder.
+def read_pictures(output: Output) -> Iterator[Labelled | tuple[str, AcsegError]]:
+    """Read the pictures of an output folder, in the order of ``segments.jsonl``.
 
-    Parameters
-    ----------
-    out : Path
-        The folder.
-    photos : Path, optional
-        Where the photographs lie, by their relative names. Default: where ``segments.jsonl`` says.
-
-    Attributes
-    ----------
-    legend : Legend
-    left_out : list of (path, reason)
-        Pictures that failed when OUT was made; there is nothing of them to read.
-
-    Raises
+    Yields
     ------
-    DataError
-        If OUT holds no ``segments.jsonl``, or it or ``classes.json`` is broken.
+    Labelled, or the path and the error of a picture whose labels cannot be had
     """
-
-    def __init__(self, out: Path, *, photos: Path | None = None) -> None:
-        self.out, self._photos = out, photos
-        self.left_out: list[tuple[str, str]] = []
-        self._count = 0
-        kind: Kind = "concepts"
-        names: dict[int, str | None] = {}
-        listed: set[int] = set()
-        paths: list[str] = []
-        for record in self._records():
-            paths.append(record.path)
-            if record.status == "failed":
-                self.left_out.append((record.path, record.error or ""))
-                continue
-            self._count += 1
-            kind = record.kind
-            listed.update(segment.id for segment in record.segments)
-            names.update({s.id: s.name for s in record.segments if s.name})
-        self._places = label_name(paths)
-        given = out / "classes.json"
-        classes = read_classes(given) if kind == "classes" and given.exists() else []
-        names.update({item.id: item.name for item in classes})
-        listed.update(item.id for item in classes)
-        self.legend = Legend(
-            kind,
-            different_names(names, "class")
-            if kind == "classes"
-            else different_names({}, "concept"),
-            different_colours({item.id: item.colour for item in classes}),
-            frozenset(listed),
-        )
-
-    def __len__(self) -> int:
-        return self._count
-
-    def read(self) -> Iterator[Labelled | tuple[str, AcsegError]]:
-        """Read the pictures in the order of ``segments.jsonl``.
-
-        Yields
-        ------
-        Labelled, or the path and the error of a picture whose labels cannot be had
-        """
-        for number, record in enumerate(self._records(), start=1):
-            if record.status == "failed":
-                continue
-            try:
-                yield self._picture(number, record)
-            except AcsegError as error:
-                yield record.path, error
-
-    def _records(self) -> Iterator[Record]:
-        return iterate_records(self.out / "segments.jsonl")
-
-    def _picture(self, number: int, record: Record) -> Labelled:
-        place = record.place(self._places)
-        name = place.removeprefix("labels/").removesuffix(".png")
-        for relative in (record.path, place):
-            if PurePosixPath(relative).is_absolute() or ".." in PurePosixPath(relative).parts:
-                raise DataError(f"{relative} leads out of the folder")
-        labels = _read(self.out / place, record.size)
-        height, width = labels.shape
-        if record.size != (width, height):
-            raise DataError(
-                f"{place} is {width} x {height} pixels, its picture {record.size}; "
-                "a label map must be as large as its picture"
-            )
-        if labels.max(initial=0) > VOID:
-            raise DataError(f"{place} holds {labels.max()}; labels are 0..254, and 255 for void")
-        photograph = self._photograph(record)
-        return Labelled(number, record.path, name, labels.astype(np.uint8), record, photograph)
-
-    def _photograph(self, record: Record) -> Path | None:
-        if self._photos is not None:
-            path = self._photos / record.path
-        elif record.source:
-            path = self.out / record.source
+    for number, record in enumerate(output.records(), start=1):
+        if record.status == "failed":
+            continue
+        try:
+            name = output.place(record).removeprefix("labels/").removesuffix(".png")
+            labels, photograph = output.labels(record), output.photograph(record)
+        except AcsegError as error:
+            yield record.path, error
         else:
-            return None
-        return path if path.is_file() else None
+            yield Labelled(number, record.path, name, labels, record, photograph)
+
+
+def read_legend(output: Output) -> Legend:
+    """Name and colour the labels of an output folder."""
+    kind, classes = output.kind, output.classes()
+    listed = {item.id for item in classes} | set(output.tally().counts)
+    names = {item.id: item.name for item in classes}
+    return Legend(
+        kind,
+        different_names(names, "class" if kind == "classes" else "concept"),
+        different_colours({item.id: item.colour for item in classes}),
+        frozenset(listed),
+    )
 
 
 def different_names(given: Mapping[int, str | None], stem: str) -> list[str]:
@@ -219,20 +147,3 @@ def labels_present(labels: np.ndarray) -> list[int]:
     for top in range(0, len(labels), _ROWS):  # counting takes eight bytes a pixel
         counts += np.bincount(labels[top : top + _ROWS].ravel(), minlength=VOID + 1)
     return np.flatnonzero(counts[:VOID]).tolist()
-
-
-def _read(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    """Read a label map, and one of any size if OUT says that it is that large.
-
-    Pillow opens nothing that is much larger than a photograph, lest a small file fill the memory.
-    A map that was drawn in tiles may be.
-    """
-    if size is None or size[0] * size[1] <= (Image.MAX_IMAGE_PIXELS or 0):
-        return read_labels(path)
-    try:
-        with PngImageFile(path) as picture:
-            if picture.size == size and picture.mode in ("P", "L"):
-                return np.asarray(picture)
-    except Exception as error:  # decoders raise nearly everything
-        raise DataError(f"{safe_text(path)}: cannot be read ({error})") from error
-    raise DataError(f"{safe_text(path)}: no label map of {size[0]} x {size[1]} pixels")

@@ -1,43 +1,19 @@
-"""Where an export goes: what may be written over, and files that grow until they are whole."""
+"""Where an export goes: what may be written over."""
 
 import io
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from acseg.errors import DataError
-from acseg.images.names import safe_text
 from acseg.images.read import read_image
-from acseg.images.write import write_atomic
+from acseg.names import safe_text
+from acseg.output.atomic import write_atomic
+from acseg.output.claim import TABLES
 
 _ORIENTATION = 0x0112  # the EXIF tag
-
-
-class GrowingFile:
-    """A text file that is written piece by piece and takes its name when it is whole."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self._partial = path.parent / f".{secrets.token_hex(8)}.part"
-        self._file = self._partial.open("w", encoding="utf-8", newline="\n")
-
-    def write(self, text: str) -> None:
-        """Add to the end."""
-        self._file.write(text)
-
-    def keep(self) -> None:
-        """Give the file its name."""
-        self._file.close()
-        os.replace(self._partial, self.path)
-
-    def discard(self) -> None:
-        """Remove what was written, unless it was kept."""
-        self._file.close()
-        self._partial.unlink(missing_ok=True)
 
 
 def check_target(target: Path, out: Path, *, folder: bool, overwrite: bool) -> None:
@@ -63,7 +39,7 @@ def check_target(target: Path, out: Path, *, folder: bool, overwrite: bool) -> N
     said, real = safe_text(target), Path(os.path.realpath(target))
     home = Path(os.path.realpath(out))
     held = [home / "labels", home / "overlays"]
-    files = [home / name for name in ("segments.jsonl", "classes.json", "index.html")]
+    files = [home / name for name in TABLES]
     if real in (home, *files) or any(place in (real, *real.parents) for place in held):
         raise DataError(f"{said} belongs to what is exported; choose another place")
     if folder and target.exists() and not target.is_dir():

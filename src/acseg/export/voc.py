@@ -12,8 +12,9 @@ from acseg.export.format import Format, Options
 from acseg.export.regions import find_regions
 from acseg.export.source import Labelled, Legend, different_names
 from acseg.export.target import copy_photograph, write_beside
-from acseg.images.colours import VOID
-from acseg.images.write import encode_labels, write_atomic
+from acseg.output.atomic import write_atomic
+from acseg.output.label_png import encode_labels
+from acseg.output.palette import VOID
 
 BLACK = (0, 0, 0)
 BORDER = (224, 224, 192)  # the colour of 255 in VOC

@@ -10,7 +10,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 
 from acseg.errors import ImageError
-from acseg.images.names import safe_text
+from acseg.names import safe_text
 
 MOST_BYTES = 100_000_000
 """A larger file is not fetched."""

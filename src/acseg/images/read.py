@@ -12,9 +12,9 @@ from PIL import Image, UnidentifiedImageError
 
 from acseg.errors import ImageError
 from acseg.images.bands import PLAIN, Measure, Reading, UnfitError, shown_bands, to_bytes
-from acseg.images.names import safe_text
 from acseg.images.tiff import NODATA_TAG, STARTS, MissingTifffileError
 from acseg.images.windows import TiffWindows, overview
+from acseg.names import safe_text
 
 MIN_SIDE = 8
 """Pictures with a shorter side than this many pixels are refused."""

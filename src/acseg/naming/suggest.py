@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from acseg.errors import DataError, RunError
-from acseg.images.write import write_atomic
 from acseg.naming.edits import Edits
 from acseg.naming.views import View
+from acseg.output.atomic import write_atomic
 
 TEXT_MODEL = "openai/clip-vit-base-patch16"
 THRESHOLD = 0.4

@@ -5,7 +5,7 @@ predicted anew. A view is a square cut around the region, with a little of what 
 because a text-image model was trained on whole scenes; what it sees is averaged inside the region.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +16,11 @@ from PIL import Image
 from acseg.errors import AcsegError, DataError
 from acseg.images.bands import PLAIN, Reading
 from acseg.images.read import read_image
-from acseg.images.records import Box, Record
 from acseg.images.stream import stream_pictures
 from acseg.images.walk import Source, find_images
-from acseg.images.write import label_name, read_labels
 from acseg.naming.edits import Edits
-from acseg.naming.output import read_output
+from acseg.output import Output
+from acseg.output.records import Box, Record
 
 if TYPE_CHECKING:
     from acseg.model import ACSeg
@@ -106,11 +105,11 @@ def views_from_output(
     DataError
         If `out` is no output folder of `predict`, or of another RUN.
     """
-    classes, found = read_output(out, edits)
-    records = {record.path: record for record in found if record.status == "ok"}
-    places = label_name(records)
+    output = Output(out)
+    output.require_classes(edits.count)
+    records = {record.path: record for record in output.records() if record.status == "ok"}
     shown: dict[str, list[tuple[int, Box]]] = {}
-    for item in classes:
+    for item in output.classes():
         for exemplar in item.exemplars:
             if exemplar.path in records:
                 shown.setdefault(exemplar.path, []).append((item.id, exemplar.box))
@@ -118,7 +117,7 @@ def views_from_output(
     failed: Failed = []
     for path, regions in shown.items():
         try:
-            picture, labels = _open(out, records[path], places, reading)
+            picture, labels = _open(output, records[path], reading)
         except AcsegError as error:
             failed.append((path, str(error)))
             continue
@@ -128,13 +127,11 @@ def views_from_output(
     return views, failed
 
 
-def _open(
-    out: Path, record: Record, places: Mapping[str, str], reading: Reading
-) -> tuple[np.ndarray, np.ndarray]:
-    if record.source is None:
-        raise DataError("its record does not say where the photograph lies")
-    picture = read_image(out / record.source, reading=reading)
-    labels = read_labels(out / record.place(places))
+def _open(output: Output, record: Record, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
+    photograph = output.photograph(record)
+    if photograph is None:
+        raise DataError("its photograph is not where its record says")
+    picture, labels = read_image(photograph, reading=reading), output.labels(record)
     if picture.shape[:2] != labels.shape:
         raise DataError("the photograph has another size than its label map; predict again")
     return picture, labels

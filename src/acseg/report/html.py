@@ -19,10 +19,12 @@ from urllib.parse import quote
 import numpy as np
 
 from acseg.errors import AcsegError
-from acseg.images.colours import palette
-from acseg.images.records import Record, iterate_records
-from acseg.images.write import atomic_file, label_name, overlay_of, read_labels_small
-from acseg.report.legend import RECORDS, legend, photograph_of, take_survey
+from acseg.output import Output
+from acseg.output.atomic import atomic_file
+from acseg.output.names import overlay_of
+from acseg.output.palette import palette
+from acseg.output.records import Record
+from acseg.report.legend import legend
 from acseg.report.thumbnails import encode_runs, jpeg, photograph_thumbnail
 
 _T = TypeVar("_T")
@@ -38,10 +40,9 @@ _THREADS = max(2, min(8, os.cpu_count() or 1))
 
 
 def write_report(
-    out: str | Path,
+    out: str | Path | Output,
     *,
     title: str = "What was found",
-    sources: Mapping[str, str | Path] | None = None,
     page: int = PAGE,
     limit: int = LIMIT,
     side: int | None = None,
@@ -56,12 +57,10 @@ def write_report(
 
     Parameters
     ----------
-    out : str or Path
+    out : str, Path or Output
         The output folder of `segment` or `predict`.
     title : str, default "What was found"
         Heading of the report.
-    sources : mapping from relative name to path, optional
-        Where the photographs lie. Without it, where ``segments.jsonl`` says.
     page : int, default 500
         Pictures on a page; 50 to 500.
     limit : int, default 5000
@@ -82,50 +81,47 @@ def write_report(
     DataError
         If ``segments.jsonl`` or ``classes.json`` is missing or broken.
     """
-    out = Path(out)
-    survey = take_survey(out)
-    classes = survey.kind == "classes"
-    step = -(-survey.total // max(1, limit)) or 1
-    shown = -(-survey.total // step)
+    output = out if isinstance(out, Output) else Output(out)
+    tally = output.tally()
+    step = -(-tally.pictures // max(1, limit)) or 1
+    shown = -(-tally.pictures // step)
     side = side or _SIDES[shown > PAGE]
-    places = label_name(r.path for r in iterate_records(out / RECORDS)) if survey.unplaced else {}
+    failures = list(tally.failed)
 
     def make(record: Record) -> dict[str, Any] | AcsegError:
-        labels = record.place(places)
         try:
-            return _picture(record, out, labels, photograph_of(record, out, sources or {}), side)
+            return _picture(record, output, side)
         except AcsegError as error:
             return error
 
-    with tempfile.TemporaryFile(dir=out) as spool:  # the pictures, which memory need not hold
-        made = _ahead(make, islice(_found(out), 0, None, step))
+    with tempfile.TemporaryFile(dir=output.folder) as spool:  # memory need not hold the pictures
+        found = (record for record in output.records() if record.status == "ok")
+        made = _ahead(make, islice(found, 0, None, step))
         for done, (record, picture) in enumerate(made, start=1):
             if isinstance(picture, AcsegError):
-                survey.failures.append((record.path, f"not shown here: {picture}"))
+                failures.append((record.path, f"not shown here: {picture}"))
             else:
                 comma = "," if spool.tell() else ""
                 spool.write((comma + _inside_script(picture)).encode("ascii"))
             if progress is not None:
                 progress(done, shown)
+        highest = max(tally.counts, default=0)
         data = {
-            "kind": survey.kind,
+            "kind": tally.kind,
             "page": max(1, page),
-            "total": survey.total,
-            "colours": ["#" + bytes(c).hex() for c in palette(survey.highest + 1).tolist()],
-            "classes": legend(survey, out, sources or {}) if classes else [],
+            "total": tally.pictures,
+            "colours": ["#" + bytes(c).hex() for c in palette(highest + 1).tolist()],
+            "classes": legend(output),
         }
-        head, tail = _fill(title, survey.failures)
-        with atomic_file(out / "index.html") as file:
+        head, tail = _fill(title, failures)
+        path = output.path("index.html")
+        with atomic_file(path) as file:
             begin = _inside_script(data).removesuffix("}") + ',"pictures":['
             file.write((head + begin).encode("utf-8"))
             spool.seek(0)
             shutil.copyfileobj(spool, file)
             file.write(("]}" + tail).encode("utf-8"))
-    return out / "index.html"
-
-
-def _found(out: Path) -> Iterator[Record]:
-    return (record for record in iterate_records(out / RECORDS) if record.status == "ok")
+    return path
 
 
 def _ahead(make: Callable[[Record], _T], records: Iterable[Record]) -> Iterator[tuple[Record, _T]]:
@@ -141,30 +137,26 @@ def _ahead(make: Callable[[Record], _T], records: Iterable[Record]) -> Iterator[
             yield first, future.result()
 
 
-def _picture(
-    record: Record, out: Path, labels: str, photograph: Path | None, side: int
-) -> dict[str, Any]:
+def _picture(record: Record, output: Output, side: int) -> dict[str, Any]:
     """Gather what the page needs about one picture."""
-    drawn = overlay_of(labels)
-    has_overlay = (out / drawn).is_file()
-    if photograph is None and has_overlay:
-        thumbnail = photograph_thumbnail(out / drawn, side)
-    elif photograph is None:
+    photograph, drawn = output.photograph(record), output.overlay(record)
+    shown = photograph or drawn
+    if shown is not None:
+        thumbnail = photograph_thumbnail(shown, side)
+    else:
         width, height = record.size or (1, 1)
         scale = max(1, min(width, height) // side)  # the size is all that is known of it
         high, wide = (min(max(8, length // scale), 3 * side) for length in (height, width))
         grey = np.full((high, wide, 3), 128, dtype=np.uint8)
         thumbnail = photograph_thumbnail(grey, side)
-    else:
-        thumbnail = photograph_thumbnail(photograph, side)
     return {
         "path": record.path,
         "size": record.size,
         "small": thumbnail.size,
         "photo": jpeg(thumbnail),
         "missing": photograph is None,
-        "labels": encode_runs(read_labels_small(out / labels, thumbnail.size)),
-        "overlay": quote(drawn) if has_overlay else None,
+        "labels": encode_runs(output.labels_small(record, thumbnail.size)),
+        "overlay": None if drawn is None else quote(overlay_of(output.place(record))),
         "found": [
             {"id": s.id, "area": round(s.area, 4), "confidence": s.confidence, "name": s.name}
             for s in record.segments

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 if TYPE_CHECKING:
-    from acseg.images.records import Segment
+    from acseg.output.records import Segment
     from acseg.segmentation import Segmentation
 
 LONGEST = 960

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from acseg.errors import DataError
-from acseg.images.colours import palette
-from acseg.images.write import write_atomic
+from acseg.output.atomic import write_atomic
+from acseg.output.palette import palette
 
 TITLE = "Training of the generator"
 LABELS = {"loss": "loss (minus modularity)", "concepts": "concepts in a picture"}

@@ -8,8 +8,9 @@ from PIL import Image
 
 from acseg.errors import AcsegError, DataError
 from acseg.images.read import read_image
-from acseg.images.records import Record, read_records
-from acseg.images.write import label_name, overlay_of, write_atomic
+from acseg.output import Output
+from acseg.output.atomic import write_atomic
+from acseg.output.records import Record
 from acseg.report.sheet import contact_sheet
 
 PER_SHEET = 60
@@ -48,21 +49,20 @@ def write_sheets(
     DataError
         If ``segments.jsonl`` is missing or broken, or no picture can be shown.
     """
-    out = Path(out)
-    records = [r for r in read_records(out / "segments.jsonl") if r.status == "ok"]
-    places = label_name(record.path for record in records)
+    output = Output(out)
+    records = [record for record in output.records() if record.status == "ok"]
     sheets: list[Path] = []
     failed: list[tuple[str, str]] = []
     pairs: list[tuple[Image.Image, Image.Image, str]] = []
     for done, record in enumerate(records, start=1):
         try:
-            pairs.append(_pair(out, record, record.place(places), side))
+            pairs.append(_pair(output, record, side))
         except AcsegError as error:
             failed.append((record.path, str(error)))
         if pairs and (len(pairs) == per_sheet or done == len(records)):
             stream = io.BytesIO()
             contact_sheet(pairs, columns=columns, side=side).save(stream, "JPEG", quality=90)
-            path = out / "sheets" / f"{len(sheets) + 1}.jpg"
+            path = output.path(f"sheets/{len(sheets) + 1}.jpg")
             sheets.append(write_atomic(path, stream.getvalue()))
             pairs = []
         progress(done, len(records))
@@ -70,18 +70,21 @@ def write_sheets(
         reason = f": {failed[0][0]}: {failed[0][1]}" if failed else ""
         raise DataError(f"{out} holds no picture to show{reason}")
     for number in range(len(sheets) + 1, 10_000):
-        old = out / "sheets" / f"{number}.jpg"
+        old = output.path(f"sheets/{number}.jpg")
         if not old.exists():
             break
         old.unlink()
     return sheets, failed
 
 
-def _pair(out: Path, record: Record, place: str, side: int) -> tuple[Image.Image, Image.Image, str]:
-    if record.source is None:
-        raise DataError("its record does not say where the photograph lies")
-    photograph = Image.fromarray(read_image(out / record.source, short_side=2 * side))
-    overlay = Image.fromarray(read_image(out / overlay_of(place), short_side=2 * side))
+def _pair(output: Output, record: Record, side: int) -> tuple[Image.Image, Image.Image, str]:
+    photo, drawn = output.photograph(record), output.overlay(record)
+    if photo is None:
+        raise DataError("its photograph is not where its record says")
+    if drawn is None:
+        raise DataError("it has no overlay")
+    photograph = Image.fromarray(read_image(photo, short_side=2 * side))
+    overlay = Image.fromarray(read_image(drawn, short_side=2 * side))
     photograph.thumbnail((2 * side, 2 * side))
     overlay.thumbnail((2 * side, 2 * side))
     return photograph, overlay, record.path

@@ -12,11 +12,11 @@ from rich.segment import Segments
 from rich.style import Style
 from rich.text import Text
 
-from acseg.errors import AcsegError
-from acseg.images.colours import colour
+from acseg.errors import AcsegError, DataError
 from acseg.images.read import read_image
-from acseg.images.records import Record, read_classes, read_records
-from acseg.images.write import label_name, overlay_of
+from acseg.output import Output
+from acseg.output.palette import colour
+from acseg.output.records import Record
 
 WIDTH = 80  # characters, at most
 MARGIN = 6  # lines of the terminal that a picture leaves free
@@ -79,19 +79,19 @@ def show_output(
     DataError
         If ``segments.jsonl`` is missing or broken.
     """
-    out = Path(out)
-    every = [r for r in read_records(out / "segments.jsonl") if r.status == "ok"]
-    places = label_name(record.path for record in every)
-    records = [r for r in every if picture in r.path]
-    classes = read_classes(out / "classes.json") if (out / "classes.json").exists() else []
-    names = {item.id: item.name for item in classes}
+    output = Output(out)
+    found = (record for record in output.records() if record.status == "ok")
+    records = [record for record in found if picture in record.path]
+    names = {item.id: item.name for item in output.classes()}
     columns, lines = min(width, console.width), max(4, console.height - MARGIN)
     lost = 0
     for record in records[:: -(-len(records) // max(1, limit)) or 1]:
-        drawn = out / overlay_of(record.place(places))
         console.print(Text(record.path, style="bold"))
         if console.is_terminal:
             try:
+                drawn = output.overlay(record)
+                if drawn is None:
+                    raise DataError(f"{record.path}: it has no overlay")
                 seen = read_image(drawn, short_side=2 * columns)
                 console.print(half_blocks(seen, columns, lines))
             except AcsegError as error:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from acseg.images.read import read_image
-from acseg.images.records import Box
+from acseg.output.records import Box
 
 _CROP_FROM = 480  # short side at which a photograph is read to cut boxes out of it
 _LONGEST = 3  # the long side of a thumbnail is at most this many times the short one

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from acseg.concepts.assignment import lerp
-from acseg.images.colours import VOID
-from acseg.images.records import Segment
-from acseg.images.sampling import middles
+from acseg.output.palette import VOID
+from acseg.output.records import Segment
+from acseg.output.sampling import middles
 from acseg.tiling.scores import BlendedScores
 
 BAND = 2**20  # pixels drawn at once

@@ -31,11 +31,11 @@ from acseg.concepts.merging import merge_alike, merge_scores
 from acseg.drawing import NOT_FINITE, Conceptualized
 from acseg.errors import ImageError
 from acseg.images.batch import fitted_size, resize
-from acseg.images.colours import VOID, palette
-from acseg.images.png import PngWriter
-from acseg.images.records import Kind, Segment
 from acseg.images.tiles import tile_side
 from acseg.images.windows import Windows, overview
+from acseg.output.palette import VOID, palette
+from acseg.output.png import PngWriter
+from acseg.output.records import Kind, Segment
 from acseg.tiling.draw import Meter, draw_bands
 from acseg.tiling.layout import Layout, Tile, lay_tiles
 from acseg.tiling.scores import BlendedScores
@@ -136,15 +136,17 @@ def segment_large(
         while True:  # once, but where a concept owns cells and yet no px
             meter = Meter(windows.height, windows.width, small)
             table = _table(concepts, owners)
+            pixels = np.zeros(len(owners), np.int64)  # of each concept
             with PngWriter(path, windows.height, windows.width, _colours()) as png:
                 for top, places in draw_bands(scores, owners):
                     labels = table[places]
+                    pixels += np.bincount(places.ravel(), minlength=len(owners))
                     meter.add(top, labels)
                     png.write(labels)
             if kind == "classes" or len(meter.found) == len(owners):
                 break
             owners = [owners[place] for place in meter.found]
-    segments = meter.segments(_confidence(model, concepts, owners), _names(model, kind))
+    segments = meter.segments(_confidence(model, concepts, owners, pixels), _names(model, kind))
     return Drawn((windows.width, windows.height), segments, overview(windows, small), meter.small)
 
 
@@ -272,14 +274,19 @@ def _table(concepts: Concepts, owners: list[int]) -> NDArray[np.uint8]:
     return labels.astype(np.uint8)
 
 
-def _confidence(model: "ACSeg", concepts: Concepts, owners: list[int]) -> dict[int, float]:
-    """Say how sure each label is; of several concepts of one class, the mean."""
-    found: dict[int, list[float]] = {}
-    for label, owner in zip(_table(concepts, owners).tolist(), owners, strict=True):
-        found.setdefault(label, []).append(float(concepts.confidence[owner]))
+def _confidence(
+    model: "ACSeg", concepts: Concepts, owners: list[int], pixels: NDArray[np.int64]
+) -> dict[int, float]:
+    """Say how sure each label is; of several concepts of one class, the mean over their pixels."""
+    labels, sure = _table(concepts, owners), concepts.confidence[owners]
+    weights = np.maximum(pixels, 1)
+    found = {
+        int(c): round(float(np.average(sure[labels == c], weights=weights[labels == c])), 4)
+        for c in np.unique(labels)
+    }
     if concepts.labels is not None and model.settings.background:
         found.pop(BACKGROUND, None)  # it has no centre that it could be near
-    return {label: round(float(np.mean(sure)), 4) for label, sure in found.items()}
+    return found
 
 
 def _names(model: "ACSeg", kind: Kind) -> dict[int, str]:

@@ -7,12 +7,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acseg.images.records import Kind, Record
 from acseg.images.tiles import is_tiled, picture_size
 from acseg.images.walk import Source
 from acseg.images.windows import open_windows
-from acseg.images.write import overlay_of, write_atomic
-from acseg.report.overlay import overlay
+from acseg.output.atomic import write_atomic
+from acseg.output.names import overlay_of
+from acseg.output.overlay import overlay
+from acseg.output.records import Kind, Record
 from acseg.tiling.large import segment_large
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from acseg.errors import RunError
-from acseg.images.write import write_atomic
+from acseg.output.atomic import write_atomic
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW keeps for each weight
 

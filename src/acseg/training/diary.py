@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from acseg.images.write import write_atomic
+from acseg.output.atomic import write_atomic
 
 
 def write_diary(path: Path, diary: Sequence[dict[str, Any]]) -> None:

@@ -18,8 +18,8 @@ from acseg.errors import DataError, RunError
 from acseg.images.stream import stamp
 from acseg.images.tiles import cut_sources
 from acseg.images.walk import Source, find_images
-from acseg.images.write import write_atomic
-from acseg.lock import locked
+from acseg.output.atomic import write_atomic
+from acseg.output.lock import locked
 from acseg.restore import restore_generator
 from acseg.run import read_run
 from acseg.training.diary import write_diary

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from acseg.images.write import remove_partials, write_atomic
+from acseg.output.atomic import remove_partials, write_atomic
 from acseg.run import read_config
 from acseg.settings import Settings
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acseg.errors import DataError
+from acseg.output.atomic import atomic_file
 
 log = logging.getLogger("acseg")
 
@@ -148,18 +149,14 @@ def _size(header: dict[str, Any]) -> int:
 
 def _create(file: Path, header: dict[str, Any]) -> None:
     """Make an empty store under a temporary name, with all the room it will need, and rename it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.partial")
     size = _size(header)
     try:
-        with partial.open("wb") as stream:
+        with atomic_file(file) as stream:
             stream.write(_head(header))
             stream.truncate(size)
             stream.flush()
             _reserve(stream.fileno(), size)
-        partial.replace(file)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise DataError(
             f"cannot make {file} of {size / 1e9:.2f} GB: {error.strerror}; "
             "free some room, or lower cache_gigabytes"

@@ -18,6 +18,9 @@
     area        share of the picture's pixels, 0..1
     box         left, top, width, height in pixels
     confidence  0..1, null if unknown; name only where there is one
+    pixel_area  m2 on the ground of a pixel; only where the picture is georeferenced
+    tree        a JSON object that acseg keeps as it is, such as the tree of the concepts; only
+                where there is one
 
 ``classes.json`` holds the classes of a collection::
 
@@ -31,22 +34,24 @@
     exemplars   regions that show the class well: relative name of the picture, box as above
 """
 
+import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from acseg.errors import DataError
-from acseg.images.names import safe_text
-from acseg.images.write import atomic_file, write_atomic
-from acseg.strangers import check_file, parse_json, read_text
+from acseg.names import safe_text
+from acseg.output import fields
+from acseg.output.atomic import AtomicFile, write_atomic
+from acseg.output.fields import Box
+from acseg.untrusted import parse_json, read_plain
 
-Box = tuple[int, int, int, int]
 Kind = Literal["concepts", "classes"]
 FORMAT = 1
-LARGEST = 2**31  # px of a side
+MOST_BYTES = 2**30  # of classes.json
 
 _T = TypeVar("_T")
 
@@ -74,21 +79,13 @@ class Record:
     source: str | None = None
     kind: Kind = "concepts"
     segments: tuple[Segment, ...] = ()
+    pixel_area: float | None = None
+    tree: Mapping[str, Any] | None = None
 
     @classmethod
     def failed(cls, path: str, error: str, *, kind: Kind = "concepts") -> "Record":
         """Record an input that gave nothing, with the reason."""
         return cls(path, "failed", error.removeprefix(f"{path}: "), kind=kind)
-
-    def place(self, names: Mapping[str, str]) -> str:
-        """Say where the label map lies in OUT.
-
-        Parameters
-        ----------
-        names : mapping of str to str
-            Of `acseg.images.write.label_name`, for records that do not say it themselves.
-        """
-        return self.labels or f"labels/{names[self.path]}"
 
 
 @dataclass(frozen=True)
@@ -137,9 +134,9 @@ def write_records(path: str | Path, records: Iterable[Record]) -> Path:
     DataError
         Naming the record and the fault, if it holds what could not be read back.
     """
-    with atomic_file(path) as file:
+    with AtomicFile(path) as file:
         for record in records:
-            file.write((record_line(record) + "\n").encode("utf-8"))
+            file.write(record_line(record) + "\n")
     return Path(path)
 
 
@@ -152,8 +149,7 @@ def iterate_records(path: str | Path) -> Iterator[Record]:
         Naming the line and the fault, if the file is missing or not as described above.
     """
     try:
-        check_file(Path(path), 2**40)
-        with Path(path).open(encoding="utf-8", newline="\n") as file:
+        with io.TextIOWrapper(read_plain(Path(path)), encoding="utf-8", newline="\n") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield parse_record(line, f"{safe_text(path)} line {number}")
@@ -191,7 +187,15 @@ def read_classes(path: str | Path) -> list[ClassRecord]:
     DataError
         Naming the fault, if the file is missing, of a newer format or not as described above.
     """
-    return _parse(safe_text(path), _read_text(path), _classes_from_json)
+    try:
+        with read_plain(Path(path)) as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES:,} bytes")
+        text = data.decode("utf-8")
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    return _parse(safe_text(path), text, _classes_from_json)
 
 
 def _rounded(value: float | None) -> float | None:
@@ -210,7 +214,7 @@ def _record_to_json(record: Record) -> dict[str, Any]:
         if segment.name is not None:
             item["name"] = segment.name
         segments.append(item)
-    return {
+    data: dict[str, Any] = {
         "path": safe_text(record.path),
         "status": record.status,
         "error": record.error and safe_text(record.error),
@@ -219,13 +223,11 @@ def _record_to_json(record: Record) -> dict[str, Any]:
         "source": record.source and safe_text(record.source),
         record.kind: segments,
     }
-
-
-def _read_text(path: str | Path) -> str:
-    try:
-        return read_text(Path(path), most=2**30)
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
+    if record.pixel_area is not None:
+        data["pixel_area"] = record.pixel_area
+    if record.tree is not None:
+        data["tree"] = dict(record.tree)
+    return data
 
 
 def _unreadable(path: str | Path, error: Exception) -> DataError:
@@ -254,26 +256,28 @@ def _record_from_json(data: Any) -> Record:
     size = data.get("size")
     if size is None and status == "ok":
         raise ValueError("size is missing although the status is ok")
-    width_height = None if size is None else _size(size)
+    name = fields.picture_name if status == "ok" else fields.text
     return Record(
-        path=_text(data["path"]),
+        path=name(data["path"]),
         status=status,
-        error=_text_or_none(data.get("error")),
-        size=width_height,
-        labels=_inside_or_none(data.get("labels")),
-        source=_text_or_none(data.get("source")),
+        error=_maybe(fields.text, data.get("error")),
+        size=_maybe(fields.size, size),
+        labels=_maybe(fields.path_inside, data.get("labels")),
+        source=_maybe(fields.text, data.get("source")),
         kind=kind,
         segments=tuple(_segment_from_json(item) for item in data.get(kind, [])),
+        pixel_area=_maybe(fields.positive, data.get("pixel_area")),
+        tree=_maybe(fields.tree, data.get("tree")),
     )
 
 
 def _segment_from_json(data: Any) -> Segment:
     return Segment(
-        id=_label(data["id"]),
-        area=_share(data["area"], "area"),
-        box=_box(data["box"]),
-        confidence=_share_or_none(data.get("confidence")),
-        name=_text_or_none(data.get("name")),
+        id=fields.label(data["id"]),
+        area=fields.share(data["area"], "area"),
+        box=fields.box(data["box"]),
+        confidence=_maybe(_confidence, data.get("confidence")),
+        name=_maybe(fields.text, data.get("name")),
     )
 
 
@@ -282,76 +286,23 @@ def _classes_from_json(data: Any) -> list[ClassRecord]:
         raise ValueError(f"format {data['format']} is newer than {FORMAT}; update acseg")
     return [
         ClassRecord(
-            id=_label(item["id"]),
-            name=_text_or_none(item.get("name")),
-            colour=_colour(item["colour"]),
-            share=_share(item.get("share", 0.0), "share"),
-            confidence=_share_or_none(item.get("confidence")),
+            id=fields.label(item["id"]),
+            name=_maybe(fields.text, item.get("name")),
+            colour=fields.colour(item["colour"]),
+            share=fields.share(item.get("share", 0.0), "share"),
+            confidence=_maybe(_confidence, item.get("confidence")),
             exemplars=tuple(
-                Exemplar(_text(e["path"]), _box(e["box"])) for e in item.get("exemplars", [])
+                Exemplar(fields.text(e["path"]), fields.box(e["box"]))
+                for e in item.get("exemplars", [])
             ),
         )
         for item in data["classes"]
     ]
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return safe_text(value)  # a file of a stranger may hold what no terminal should be shown
+def _confidence(value: Any) -> float:
+    return fields.share(value, "confidence")
 
 
-def _inside_or_none(value: Any) -> str | None:
-    """Take the path of a file inside the folder, and none that leads out of it."""
-    path = _text_or_none(value)
-    if path is None:
-        return None
-    pure = PureWindowsPath(path)  # of the two kinds the one that knows both separators
-    if pure.drive or pure.root or ".." in pure.parts or not pure.parts:
-        raise ValueError(f"{path!r} is no path inside the folder")
-    return path
-
-
-def _size(value: Any) -> tuple[int, int]:
-    width, height = (int(number) for number in value)
-    if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
-        raise ValueError(f"size {value!r} is no width and height")
-    return width, height
-
-
-def _text_or_none(value: Any) -> str | None:
-    return None if value is None else _text(value)
-
-
-def _label(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 254:
-        raise ValueError(f"id {value!r} is no label 0..254")
-    return value
-
-
-def _share(value: Any, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ValueError(f"{what} {value!r} does not lie in 0..1")
-    return float(value)
-
-
-def _share_or_none(value: Any) -> float | None:
-    return None if value is None else _share(value, "confidence")
-
-
-def _box(value: Any) -> Box:
-    left, top, width, height = (int(number) for number in value)
-    if not (0 <= left <= LARGEST and 0 <= top <= LARGEST):
-        raise ValueError(f"box {value!r} is no left, top, width, height")
-    if not (1 <= width <= LARGEST and 1 <= height <= LARGEST):
-        raise ValueError(f"box {value!r} is no left, top, width, height")
-    return left, top, width, height
-
-
-def _colour(value: Any) -> tuple[int, int, int]:
-    if isinstance(value, str):
-        value = list(bytes.fromhex(value.removeprefix("#")))
-    red, green, blue = (int(number) for number in value)
-    if not all(0 <= number <= 255 for number in (red, green, blue)):
-        raise ValueError(f"colour {value!r} does not lie in 0..255")
-    return red, green, blue
+def _maybe(convert: Callable[[Any], _T], value: Any) -> _T | None:
+    return None if value is None else convert(value)

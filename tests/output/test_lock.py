@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from acseg import lock
 from acseg.errors import DataError
-from acseg.lock import locked
+from acseg.output import lock
+from acseg.output.lock import locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from acseg.lock import locked
+from acseg.output.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -58,42 +58,23 @@ def test_the_lock_of_a_killed_process_is_gone_and_that_is_known(tmp_path: Path) 
     holder.stdout.close()
 
 
-def test_a_lock_file_that_is_taken_away_is_made_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, real, tries = tmp_path / "lock", lock._lock, 0
-
-    def away(handle: int) -> None:
-        nonlocal tries
-        tries += 1
-        real(handle)
-        if tries == 1:
-            path.unlink()  # the holder before us ended here, and took its folder away
-
-    monkeypatch.setattr(lock, "_lock", away)
-    with locked(path):
-        assert tries == 2
-        with pytest.raises(DataError), locked(path):
-            raise AssertionError
-
-
 def test_without_locks_it_says_so_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def none(handle: int) -> None:
+    def none(self: object) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
 
-    monkeypatch.setattr(lock, "_lock", none)
+    monkeypatch.setattr(lock.FileLock, "acquire", none)
     with caplog.at_level(logging.WARNING, "acseg"), locked(tmp_path / "lock") as killed:
         assert not killed
     assert "no locks here" in caplog.text
 
 
 def test_other_faults_are_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(handle: int) -> None:
+    def fail(self: object) -> None:
         raise OSError(errno.EIO, "the disk is broken")
 
-    monkeypatch.setattr(lock, "_lock", fail)
+    monkeypatch.setattr(lock.FileLock, "acquire", fail)
     with pytest.raises(OSError, match="the disk is broken"), locked(tmp_path / "lock"):
         raise AssertionError
 
@@ -111,7 +92,8 @@ def test_many_processes_and_only_one_inside(tmp_path: Path) -> None:
 import sys, time
 from pathlib import Path
 from acseg.errors import DataError
-from acseg.lock import locked
+from acseg.output import lock
+from acseg.output.lock import locked
 path, inside = Path(sys.argv[1]), Path(sys.argv[2])
 for _ in range(40):
     try:
@@ -129,3 +111,29 @@ for _ in range(40):
         _, errors = run.communicate(timeout=60)
         assert (run.returncode, errors) == (0, "")
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("name", ["out/.acseg/lock", "out/.acseg"])
+def test_a_lock_that_is_a_link_is_refused_and_nothing_behind_it_changes(
+    tmp_path: Path, name: str
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "lock").write_text("precious")
+    link = tmp_path / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(other if link.name == ".acseg" else other / "lock")
+    path = tmp_path / "out" / ".acseg" / "lock"
+    with pytest.raises(DataError, match="symbolic link"), locked(path):
+        raise AssertionError
+    assert (other / "lock").read_text() == "precious"
+
+
+def test_a_file_that_is_no_lock_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "out" / ".acseg" / "lock"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "thesis.txt").write_text("precious")
+    os.link(tmp_path / "thesis.txt", path)
+    with pytest.raises(DataError, match="not written by acseg"), locked(path):
+        raise AssertionError
+    assert (tmp_path / "thesis.txt").read_text() == "precious"

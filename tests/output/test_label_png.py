@@ -8,17 +8,10 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from acseg.errors import DataError, ImageError
-from acseg.images.colours import palette
-from acseg.images.walk import Source
-from acseg.images.write import (
-    encode_labels,
-    label_name,
-    overlay_of,
-    read_labels,
-    remove_partials,
-    write_atomic,
-    write_labels,
-)
+from acseg.output.atomic import remove_partials, write_atomic
+from acseg.output.label_png import encode_labels, read_labels, write_labels
+from acseg.output.names import label_name, overlay_of
+from acseg.output.palette import palette
 
 
 def test_files_are_written_whole_and_folders_made(tmp_path: Path) -> None:
@@ -39,7 +32,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("acseg.images.write.os.replace", fail)
+    monkeypatch.setattr("acseg.output.atomic.os.replace", fail)
     with pytest.raises(KeyboardInterrupt):
         write_atomic(path, "new")
     assert path.read_text() == "old"
@@ -65,8 +58,7 @@ def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
 
 
 def test_label_names() -> None:
-    sources = [Source(Path(name), name) for name in ("a.jpg", "sub/b.tar.tif", "c", "sub/a.jpg")]
-    assert label_name(sources) == {
+    assert label_name(["a.jpg", "sub/b.tar.tif", "c", "sub/a.jpg"]) == {
         "a.jpg": "a.png",
         "sub/b.tar.tif": "sub/b.tar.png",
         "c": "c.png",

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from acseg.images.colours import VOID, appearance, colour, palette
+from acseg.output.palette import VOID, appearance, colour, palette
 
 
 def test_a_label_keeps_its_colour_whatever_the_number() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acseg.images.names import distinct, numbered, safe_text
+from acseg.names import distinct, numbered, safe_text
 
 
 def test_plain_names_stay() -> None:

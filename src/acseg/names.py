@@ -3,16 +3,24 @@
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
+
+MARK = ".acseg"
+"""The folder that marks an output folder and holds what acseg notes about it."""
+
+# Characters that turn the direction of text, so that a name reads as another; and line separators.
+_TURNING = frozenset(
+    "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 
 
 def safe_text(name: str | os.PathLike[str]) -> str:
     """Return a file name as valid text without control characters.
 
-    On Linux a file name is a row of bytes and need not be text. Bytes that are not UTF-8, and
-    control characters such as a line break, are written as ``%`` and two hexadecimal digits;
-    everything else stays as it is.
+    On Linux a file name is a row of bytes and need not be text. Bytes that are not UTF-8, control
+    characters such as a line break, and characters that change the direction of text (U+202E) are
+    written as ``%`` and two hexadecimal digits a byte; everything else stays as it is.
 
     Parameters
     ----------
@@ -23,7 +31,7 @@ def safe_text(name: str | os.PathLike[str]) -> str:
 
 
 def _escape(character: str) -> str:
-    if unicodedata.category(character) not in ("Cc", "Cs"):
+    if unicodedata.category(character) not in ("Cc", "Cs") and character not in _TURNING:
         return character
     raw = character.encode("utf-8", "surrogateescape" if _is_byte(character) else "surrogatepass")
     return "".join(f"%{byte:02X}" for byte in raw)
@@ -62,17 +70,24 @@ def distinct(relatives: Sequence[str], paths: Sequence[str | Path]) -> list[str]
             return numbered(names)
 
 
-def numbered(names: list[str]) -> list[str]:
-    """Make names unique by a number: ``a.jpg``, ``a~2.jpg``; one that is taken is passed over."""
-    names, taken = list(names), set(names)
+def numbered(names: Sequence[str], key: Callable[[str], str] = lambda name: name) -> list[str]:
+    """Make names unique by a number: ``a.jpg``, ``a~2.jpg``; one that is taken is passed over.
+
+    Parameters
+    ----------
+    names : sequence of str
+    key : callable
+        Names of one key count as the same.
+    """
+    names, taken = list(names), {key(name) for name in names}
     seen: set[str] = set()
     for i, name in enumerate(names):
         number = 2
-        while names[i] in seen:
+        while key(names[i]) in seen:
             path = PurePosixPath(name)
             candidate = str(path.with_name(f"{path.stem}~{number}{path.suffix}"))
             number += 1
-            if candidate not in taken:
+            if key(candidate) not in taken:
                 names[i] = candidate
-        seen.add(names[i])
+        seen.add(key(names[i]))
     return names

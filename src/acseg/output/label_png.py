@@ -1,137 +1,22 @@
-"""Writing files whole or not at all; label maps as index PNG."""
+"""Label maps as index PNG: written, and read whole or small, whatever their size."""
 
-import hashlib
 import io
-import os
-import re
-import secrets
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from acseg.errors import DataError, ImageError
-from acseg.images.colours import VOID, palette
-from acseg.images.names import safe_text
-from acseg.images.png import PngRows
-from acseg.images.sampling import sample_labels
-from acseg.images.walk import Source
-
-PARTIAL = re.compile(r"\.[0-9a-f]{16}\.part")  # the temporary files of `atomic_file`
-
-
-@contextmanager
-def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes its name when the block ends well, and else is gone.
-
-    It is written to a temporary file in the same folder, which then takes the name. Folders that
-    are missing are made. Whatever stood under the name before stays until the new file is whole.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f".{secrets.token_hex(8)}.part"
-    try:
-        with partial.open("wb") as file:
-            yield file
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
+from acseg.names import safe_text
+from acseg.output.atomic import write_atomic
+from acseg.output.palette import VOID, palette
+from acseg.output.png import PngRows
+from acseg.output.sampling import sample_labels
 
 LARGE_LABELS = 50_000_000  # pixels; larger label maps are read row by row
 MOST_LABELS = 2**33
-LONGEST_NAME = 250  # bytes of a file's name; most disks take 255
-
-
-def write_atomic(path: str | Path, data: bytes | str) -> Path:
-    """Write a file so that it is there whole or not at all; see `atomic_file`.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file to write.
-    data : bytes or str
-        What to write; text as UTF-8.
-
-    Returns
-    -------
-    Path
-        `path`.
-    """
-    with atomic_file(path) as file:
-        file.write(data.encode("utf-8") if isinstance(data, str) else data)
-    return Path(path)
-
-
-def remove_partials(folder: Path, *, deep: bool = False) -> None:
-    """Remove the temporary files that a killed process left in a folder, and below it if `deep`.
-
-    Only where nothing else writes at the moment: hold the lock of the folder.
-    """
-    for here, below, files in os.walk(folder):
-        for name in files:
-            if PARTIAL.fullmatch(name):
-                Path(here, name).unlink(missing_ok=True)
-        if not deep:
-            below.clear()
-
-
-def label_name(sources: Iterable[Source | str]) -> dict[str, str]:
-    """Name the label map of each source.
-
-    The suffix is replaced by ``.png``; where two sources would meet, both keep their full name
-    (``a.jpg`` and ``a.tif`` become ``a.jpg.png`` and ``a.tif.png``). Names too long for a disk
-    are cut, and end with a digest.
-
-    Parameters
-    ----------
-    sources : iterable of Source or str
-        All sources of a collection, or their relative names.
-
-    Returns
-    -------
-    dict
-        From relative name to the label map's path below ``labels/``.
-    """
-    relatives = [item if isinstance(item, str) else item.relative for item in sources]
-    names = {name: str(PurePosixPath(name).with_suffix(".png")) for name in relatives}
-    while True:
-        counts = Counter(names.values())
-        meeting = [
-            name for name in names if counts[names[name]] > 1 and names[name] != name + ".png"
-        ]
-        if not meeting:
-            return {name: _bounded(found) for name, found in names.items()}
-        for name in meeting:
-            names[name] = name + ".png"
-
-
-def _bounded(name: str) -> str:
-    """Shorten the parts of a path that no file system would take; others stay as they are.
-
-    A name may have 255 bytes on disk, and `safe_text` writes some bytes with three characters.
-    What is cut off is replaced by a digest of the part, so that names stay different.
-    """
-    parts = []
-    for part in PurePosixPath(name).parts:
-        raw = part.encode("utf-8", "surrogatepass")
-        if len(raw) > LONGEST_NAME:
-            ending = PurePosixPath(part).suffix[-8:]
-            digest = "~" + hashlib.sha256(raw).hexdigest()[:16] + ending
-            part = raw[: LONGEST_NAME - len(digest)].decode("utf-8", "ignore") + digest
-        parts.append(part)
-    return "/".join(parts)
-
-
-def overlay_of(labels: str) -> str:
-    """Name the overlay of a label map: ``overlays/sub/a.jpg`` for ``labels/sub/a.png``."""
-    return "overlays/" + labels.removeprefix("labels/").removesuffix(".png") + ".jpg"
 
 
 def encode_labels(labels: np.ndarray, colours: np.ndarray | None = None) -> bytes:
@@ -142,7 +27,7 @@ def encode_labels(labels: np.ndarray, colours: np.ndarray | None = None) -> byte
     labels : (H, W) integer
         Labels 0..254; 255 is void.
     colours : (n, 3) uint8, optional
-        Colour of each label; default `acseg.images.colours.palette`. Void is black.
+        Colour of each label; default `acseg.output.palette.palette`. Void is black.
 
     Raises
     ------
@@ -203,7 +88,7 @@ def read_labels(path: str | Path) -> np.ndarray:
     name = safe_text(path)
     try:
         if not Path(path).is_file() and Path(path).exists():
-            raise ImageError(f"{name}: not a regular file")
+            raise ImageError(f"{name}: not a regular file")  # a pipe would make a reader wait
         rows = _large_labels(Path(path))
         if rows is not None:
             with suppress(ValueError):  # filtered in a way that Pillow knows

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acseg.images.sampling import middles, sample_labels
+from acseg.output.sampling import middles, sample_labels
 
 
 @given(st.integers(1, 400), st.integers(1, 400))

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from acseg.images import write as write_module
-from acseg.images.colours import VOID, palette
-from acseg.images.png import PngRows, PngWriter
-from acseg.images.sampling import sample_labels
-from acseg.images.write import read_labels, read_labels_small, write_labels
+from acseg.output import label_png as write_module
+from acseg.output.label_png import read_labels, read_labels_small, write_labels
+from acseg.output.palette import VOID, palette
+from acseg.output.png import PngRows, PngWriter
+from acseg.output.sampling import sample_labels
 
 COLOURS = np.concatenate([palette(VOID), np.zeros((1, 3), np.uint8)])
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from acseg.errors import DataError
-from acseg.images.records import (
+from acseg.output.records import (
     ClassRecord,
     Exemplar,
     Record,
@@ -64,7 +64,7 @@ def test_the_lines_are_as_described(tmp_path: Path) -> None:
 def test_names_of_any_kind_stay_valid_text_on_one_line(tmp_path: Path) -> None:
     names = ["Straße\u2028.jpg", "a\nb.jpg", "caf\udce9.jpg", '"<b>.jpg']
     path = write_records(tmp_path / "s.jsonl", [Record.failed(name, name) for name in names])
-    wanted = ["Straße\u2028.jpg", "a%0Ab.jpg", "caf%E9.jpg", '"<b>.jpg']
+    wanted = ["Straße%E2%80%A8.jpg", "a%0Ab.jpg", "caf%E9.jpg", '"<b>.jpg']
     assert [record.path for record in read_records(path)] == wanted
     assert path.read_bytes().decode("utf-8").count("\n") == 4
 
@@ -159,6 +159,26 @@ def test_faults_of_classes(tmp_path: Path, text: str, fault: str) -> None:
         read_classes(tmp_path / "classes.json")
 
 
-def test_where_the_label_map_lies() -> None:
-    assert Record("sub/a.jpg", labels="elsewhere/b.png").place({}) == "elsewhere/b.png"
-    assert Record("sub/a.jpg").place({"sub/a.jpg": "sub/a.png"}) == "labels/sub/a.png"
+@pytest.mark.parametrize("path", ["", ".", "/", "/etc/passwd", "..", "a/../../b", 3])
+def test_the_name_of_a_picture_lies_below_some_folder(tmp_path: Path, path: object) -> None:
+    line = {"path": path, "status": "ok", "error": None, "size": [4, 3], "concepts": []}
+    (tmp_path / "s.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(DataError, match=r"s\.jsonl line 1: not as acseg writes it: "):
+        read_records(tmp_path / "s.jsonl")
+
+
+def test_a_tree_and_the_area_of_a_pixel_are_kept_as_they_are(tmp_path: Path) -> None:
+    tree = {"merges": [[0, 1, 0.75]], "note": None}
+    given = [Record("a.jpg", size=(4, 3), tree=tree, pixel_area=0.25), Record("b.jpg", size=(4, 3))]
+    path = write_records(tmp_path / "s.jsonl", given)
+    assert read_records(path) == given
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert (lines[0]["tree"], lines[0]["pixel_area"]) == (tree, 0.25)
+    assert "tree" not in lines[1]
+
+
+def test_records_behind_a_link_are_not_read(tmp_path: Path) -> None:
+    path = write_records(tmp_path / "other.jsonl", [Record("a.jpg", size=(4, 3))])
+    (tmp_path / "s.jsonl").symlink_to(path)
+    with pytest.raises(DataError, match="symbolic link"):
+        read_records(tmp_path / "s.jsonl")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from acseg.errors import DataError
-from acseg.images.colours import palette
-from acseg.report.overlay import borders, overlay
+from acseg.output.overlay import borders, overlay
+from acseg.output.palette import palette
 
 
 def test_the_tint_is_the_blend_and_void_stays() -> None:

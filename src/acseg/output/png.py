@@ -1,7 +1,6 @@
 """Index PNGs of any size, written and read row by row."""
 
 import os
-import secrets
 import struct
 import zlib
 from collections.abc import Iterator
@@ -12,7 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from acseg.images.sampling import middles
+from acseg.output.atomic import AtomicFile
+from acseg.output.sampling import middles
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHUNK = 2**20  # bytes of a chunk of image data
@@ -34,10 +34,8 @@ class PngWriter:
     """
 
     def __init__(self, path: Path, height: int, width: int, colours: NDArray[np.uint8]) -> None:
-        self._path, self._size = path, (height, width)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._partial = path.parent / f".{secrets.token_hex(8)}.part"
-        self._file = self._partial.open("wb")
+        self._height = height
+        self._file = AtomicFile(path)
         self._deflate = zlib.compressobj(6, strategy=zlib.Z_RLE)  # runs of one label
         self._waiting = bytearray()
         self._last = np.zeros(width, np.uint8)
@@ -76,17 +74,15 @@ class PngWriter:
         trace: TracebackType | None,
     ) -> None:
         try:
-            with self._file:
-                if kind is None and self._rows != self._size[0]:
-                    raise ValueError(f"{self._rows} of {self._size[0]} rows were written")
-                if kind is None:
-                    self._waiting += self._deflate.flush()
-                    self._flush()
-                    self._chunk(b"IEND", b"")
             if kind is None:
-                os.replace(self._partial, self._path)
+                if self._rows != self._height:
+                    raise ValueError(f"{self._rows} of {self._height} rows were written")
+                self._waiting += self._deflate.flush()
+                self._flush()
+                self._chunk(b"IEND", b"")
+                self._file.keep()
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._file.discard()
 
 
 class PngRows:

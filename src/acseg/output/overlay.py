@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from acseg.errors import DataError
-from acseg.images.colours import VOID, palette
+from acseg.output.palette import VOID, palette
 
 
 def overlay(
@@ -26,7 +26,7 @@ def overlay(
     labels : (H, W) integer
         Labels 0..254; where they are 255 (void) the photograph stays as it is.
     colours : (n, 3) uint8, optional
-        Colour of each label; default, and beyond `n`, `acseg.images.colours.palette`.
+        Colour of each label; default, and beyond `n`, `acseg.output.palette.palette`.
     strength : float, default 0.55
         Share of the colour in the tint, in steps of 1/255; 0 shows the photograph, 1 plain colour.
         Try 0.3 to 0.7.
