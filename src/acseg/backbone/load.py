@@ -8,7 +8,7 @@ import torch
 
 from acseg.backbone.backbone import Backbone
 from acseg.backbone.families import Family, Rgb, family_of
-from acseg.backbone.folders import checkpoint_folder, need_timm
+from acseg.backbone.folders import checkpoint_folder, default_backbone, need_timm
 from acseg.backbone.precision import choose_device, choose_precision
 from acseg.backbone.quiet import quiet_transformers
 from acseg.backbone.runtime import choose_runtime, only_float32
@@ -36,8 +36,9 @@ def load_backbone(
     Parameters
     ----------
     name : str
-        "bundled" (default; offline), a folder in the Hugging Face format, a name on the hub
-        ("facebook/dino-vits8"), or "timm/..." where timm is installed.
+        "bundled" (default; offline), "auto" (DINOv2 small where it is on this machine, otherwise
+        bundled), a short name ("dinov2-small"), a folder in the Hugging Face format, a name on the
+        hub ("facebook/dino-vits8"), or "timm/..." where timm is installed.
     block : int, optional
         Whose tokens are the pixels, 1..layers, negative from the end. Default: the family's
         (the last; for DINOv3 the tenth of twelve).
@@ -65,6 +66,9 @@ def load_backbone(
     BackboneError
         One line: what was tried and what to do. No code of a checkpoint is ever run.
     """
+    if name == "auto":
+        name, line = default_backbone()
+        log.info("%s", line)
     folder = checkpoint_folder(name)
     model_type, architecture = read_model_type(folder, name)
     family = family_of(model_type, name, architecture=architecture)
