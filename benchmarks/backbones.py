@@ -116,7 +116,7 @@ def pixels_of(data: DataSet, backbone: Any, side: int, each: int, seed: int) -> 
         truth = truth_on(features.grid, sample)
         known = np.flatnonzero(truth != data.void)
         some = random.permutation(known)[:each]
-        rows.append(features.pixels[0].cpu().numpy()[some])
+        rows.append(features.tokens[0].cpu().numpy()[some])
         labels.append(truth[some])
     return np.concatenate(rows), np.concatenate(labels)
 

@@ -66,7 +66,7 @@ def read_scenes(data: DataSet, backbone: Any, *, side: int, limit: int) -> list[
     for index in data.places(limit):
         sample = data[index]
         features = encode(sample, backbone, side)
-        pixels = features.pixels[0].float().cpu().numpy()
+        pixels = features.tokens[0].float().cpu().numpy()
         scenes.append(Scene(sample.name, sample.image(), pixels, features.grid, sample.mask()))
     return scenes
 

@@ -29,7 +29,7 @@ def divided(backbone: Backbone, data: DataSet, args: argparse.Namespace) -> list
     for place in data.places(args.images):
         sample = data[place]
         features = encode(sample, backbone, args.side)
-        pixels = features.pixels[0].float().numpy()
+        pixels = features.tokens[0].float().numpy()
         labels = torch.from_numpy(cluster(pixels, "kmeans", k=args.concepts, seed=0))
         scores = from_labels(features, labels).scores
         found.append(Pictured(sample.name, features, scores, sample.mask()))
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=24, help="of each set, 0 = all")
     parser.add_argument("--concepts", type=int, default=8, help="k of k-means (8)")
     parser.add_argument("--side", type=int, help="short side in px (that of the bundled model)")
-    parser.add_argument("--block", type=int, help="whose tokens are the pixels (the last)")
+    parser.add_argument("--block", type=int, help="whose tokens are used (the last)")
     args = parser.parse_args()
 
     shipped = ACSeg.load(device="cpu")
@@ -55,7 +55,7 @@ def main() -> None:
     print(f"| backbone | {' | '.join(names)} |\n" + "|---" * (len(names) + 1) + "|")
     for name in args.backbones:
         stride = shipped.backbone.stride
-        backbone = load_backbone(name, block=args.block, stride=stride, device="cpu")
+        backbone = load_backbone(name, blocks=args.block, stride=stride, device="cpu")
         cells = []
         for each in names:
             pictures = divided(backbone, open_scored(args.root, each), args)

@@ -72,7 +72,7 @@ def read_pixels(folder: str, count: int, sample: int) -> torch.Tensor:
         only=places,
     )
     for pictures, images in stream:
-        for picture, pixels in zip(pictures, model.backbone(images).pixels, strict=True):
+        for picture, pixels in zip(pictures, model.backbone(images).tokens, strict=True):
             draw = torch.Generator().manual_seed(picture.index)
             found[picture.index] = pixels[torch.randperm(len(pixels), generator=draw)[:sample]]
     order = np.random.default_rng(0).permutation(sorted(found)).tolist()

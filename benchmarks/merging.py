@@ -53,7 +53,7 @@ def conceptualized(model: ACSeg, data: DataSet, places: list[int]) -> list[Pictu
 def ground_scores(pictures: list[Pictured]) -> list[float]:
     """Score how much each picture is a figure on a ground."""
     features = (one.features for one in pictures)
-    return [float(ground_score(each.pixels, each.grid)) for each in features]
+    return [float(ground_score(each.tokens, each.grid)) for each in features]
 
 
 def drawn(
@@ -61,7 +61,7 @@ def drawn(
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Merge with two thresholds, and give each picture's name, label map and mask."""
     for one in pictures:
-        pixels, grid = one.features.pixels, one.features.grid
+        pixels, grid = one.features.tokens, one.features.grid
         limit = merge_thresholds(pixels, grid, merge, ground)
         scores, _ = merge_alike(pixels, one.scores, limit)
         height, width = one.mask.shape

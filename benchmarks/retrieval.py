@@ -84,7 +84,7 @@ def read(model: ACSeg, data: DataSet, limit: int) -> list[Pictured]:
         sample = data[place]
         features = encode(sample, model.backbone, model.side)
         truth = truth_on(features.grid, sample)
-        found.append(Pictured(features.pixels[0].half().cpu(), truth))
+        found.append(Pictured(features.tokens[0].half().cpu(), truth))
     return found
 
 

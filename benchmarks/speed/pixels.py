@@ -28,8 +28,8 @@ def pixels_of_photographs(count: int, side: int) -> Tensor:
     images = torch.stack([to_tensor(s, side=side, multiple=STRIDE) for s in squares[:count]])
     tokens = []
     for block in BLOCKS:
-        backbone = load_backbone(block=block, stride=STRIDE, device="cpu", precision="float32")
-        tokens.append(normalize(backbone(images).pixels, dim=2))
+        backbone = load_backbone(blocks=block, stride=STRIDE, device="cpu", precision="float32")
+        tokens.append(normalize(backbone(images).tokens, dim=2))
     return normalize(torch.cat(tokens, dim=2), dim=2)
 
 

@@ -232,7 +232,7 @@ def test_the_real_wheel_gives_the_tokens_of_its_own_graph(the_wheel, monkeypatch
     assert (backbone.layers, backbone.dim, backbone.patch) == (12, 384, 14)
     images = sample(backbone.patch)
     expected = tokens_of_the_graph(the_wheel, (images - backbone.mean) / backbone.std)
-    tokens = backbone(images).pixels
+    tokens = backbone(images).tokens
     assert tokens.norm(dim=-1).mean() > 10  # so that the next line says something
     torch.testing.assert_close(tokens, expected, atol=5e-5, rtol=1e-5)
 

@@ -16,8 +16,8 @@ def test_it_stands_in_for_a_backbone():
     backbone = HandMade()
     found = backbone(torch.rand(2, 3, 24, 40))
     assert found.grid == (24 // STRIDE, 40 // STRIDE)
-    assert found.pixels.shape == (2, 6 * 10, backbone.dim)
-    assert found.pixels.dtype == torch.float32
+    assert found.tokens.shape == (2, 6 * 10, backbone.dim)
+    assert found.tokens.dtype == torch.float32
     torch.testing.assert_close(found.attention.sum(1), torch.ones(2))
 
 

@@ -41,10 +41,10 @@ def test_clusters_become_concepts_that_own_their_pixels() -> None:
 def test_the_mirror_image_of_a_symmetric_backbone_changes_nothing() -> None:
     torch.manual_seed(0)
     first = features(torch.rand(2, 6, 4), (2, 3))
-    back = first.pixels.view(2, 2, 3, 4).flip(2).reshape(2, 6, 4)
+    back = first.tokens.view(2, 2, 3, 4).flip(2).reshape(2, 6, 4)
     turned = first.attention.view(2, 2, 3).flip(2).reshape(2, 6)
     both = mirrored(first, Features(back, (2, 3), turned))
-    torch.testing.assert_close(both.pixels, first.pixels)
+    torch.testing.assert_close(both.tokens, first.tokens)
     torch.testing.assert_close(both.attention, first.attention)
 
 

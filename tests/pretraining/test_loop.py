@@ -86,7 +86,7 @@ def test_the_folder_loads_as_a_backbone_that_normalises_as_in_training(
         expected = network.eval()(images)[1]
     found = backbone(images)
     assert found.grid == (4, 4)
-    torch.testing.assert_close(found.pixels, expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found.tokens, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_the_diary_has_a_line_a_step_with_finite_losses(

@@ -72,12 +72,12 @@ def new_folder(folder: Path, *, megabytes: int = 0) -> Iterator[Path]:
     """
     with scratch_folder(folder, megabytes=megabytes) as part:
         yield part
-        os.chmod(part, 0o777 & ~current_umask())  # it was made for its owner alone
+        open_to_others(part, 0o777)  # it was made for its owner alone
         try:
             os.replace(part, folder)
         except OSError:
-            if not (folder / "config.json").is_file():  # else another process was first
-                raise
+            if not folder.is_dir() or not any(folder.iterdir()):
+                raise  # else another process was first
 
 
 def cannot_write(folder: Path, error: OSError, megabytes: int = 0) -> str:
@@ -97,8 +97,8 @@ def forget_old_parts(folder: Path) -> None:
             shutil.rmtree(part, ignore_errors=True)
 
 
-def current_umask() -> int:
-    """Return the file mode mask of this process."""
+def open_to_others(path: Path, mode: int) -> None:
+    """Give a file or folder the mode that it would have had without a temporary one."""
     mask = os.umask(0o022)
     os.umask(mask)
-    return mask
+    os.chmod(path, mode & ~mask)

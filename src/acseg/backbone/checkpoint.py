@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from acseg.backbone.cache import new_folder
+from acseg.backbone.cache import new_folder, open_to_others
 from acseg.backbone.families import IMAGENET_MEAN, IMAGENET_STD
 from acseg.backbone.layout import Layout, recognise
 from acseg.errors import BackboneError
@@ -57,8 +57,8 @@ def write_backbone(weights: Mapping[str, Tensor], folder: Path, card: str) -> La
     config = layout.config()
     megabytes = sum(weight.nbytes for weight in kept.values()) // 10**6 + 1
     with new_folder(folder, megabytes=megabytes) as part:
-        (part / "model.safetensors").touch()  # safetensors itself would close it to others
         save_tensors(kept, part / "model.safetensors")
+        open_to_others(part / "model.safetensors", 0o666)  # safetensors closes it
         for name, content in (("config", config), ("preprocessor_config", PREPROCESSOR)):
             (part / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
         (part / "README.md").write_text(card, "utf-8")

@@ -27,7 +27,7 @@ def mirrored(features: Features, other: Features) -> Features:
 
     return replace(
         features,
-        pixels=(features.pixels + back(other.pixels)) / 2,
+        tokens=(features.tokens + back(other.tokens)) / 2,
         attention=(features.attention + back(other.attention)) / 2,
     )
 
@@ -53,14 +53,14 @@ def cluster_features(
         On the device of the features.
     """
     labels = cluster(
-        features.pixels[0].float().cpu().numpy(),
+        features.tokens[0].float().cpu().numpy(),
         method,
         k=k,
         seed=seed,
         grid=features.grid,
         image=picture,
     )
-    return torch.from_numpy(labels).to(features.pixels.device)
+    return torch.from_numpy(labels).to(features.tokens.device)
 
 
 def from_labels(features: Features, labels: Tensor) -> Conceptualized:
@@ -70,7 +70,7 @@ def from_labels(features: Features, labels: Tensor) -> Conceptualized:
     """
     count = int(labels.max()) + 1
     scores = F.one_hot(labels, count)[None].float()  # (1, N, k)
-    concepts = mean_token(features.pixels[0], labels, count)[None]  # (1, k, D)
+    concepts = mean_token(features.tokens[0], labels, count)[None]  # (1, k, D)
     regions = find_regions(labels.view(1, *features.grid))
     return Conceptualized(features, concepts, scores, regions)
 

@@ -162,13 +162,13 @@ class Experiment:
 
         def pixels() -> Iterator[np.ndarray]:
             for opened in self._open(self._fitted, "reading pixels"):
-                yield self._finder.features(opened).pixels[0].cpu().numpy()
+                yield self._finder.features(opened).tokens[0].cpu().numpy()
 
         centres = fit_pixel_clusters(pixels(), self._classes, seed=self.seed)
 
         def draw(opened: Opened) -> NDArray[np.int64]:
             features = self._finder.features(opened)
-            scores = pixel_scores(features.pixels[0].cpu().numpy(), centres)  # (N, C)
+            scores = pixel_scores(features.tokens[0].cpu().numpy(), centres)  # (N, C)
             kept, nearest = np.unique(scores.argmax(1), return_inverse=True)
             found = from_labels(features, torch.from_numpy(nearest.reshape(-1)))
             found.scores[0] = torch.from_numpy(scores[:, kept]).float()

@@ -115,7 +115,7 @@ class RegionFinder:
         self, pictures: Iterator[Opened], progress: TrainingProgress
     ) -> AdaptiveConceptGenerator:
         settings = self._model.settings
-        pixels = (self.features(opened).pixels[0].half() for opened in pictures)
+        pixels = (self.features(opened).tokens[0].half() for opened in pictures)
         rows = draw_rows(pixels, settings.sample, seed=self._seed)
         generator, _ = fit_generator(
             rows,

@@ -50,7 +50,7 @@ def probe_folder(backbone: str, folder: Path, *, side: int = 160, device: str = 
         height, width = features.grid
         mask = Image.fromarray(read_labels(mask_path).astype(np.uint8))
         mask = mask.resize((width, height), Image.Resampling.NEAREST)
-        pixels = features.pixels[0].cpu().numpy()
+        pixels = features.tokens[0].cpu().numpy()
         for k in CLUSTERS:
             labels = cluster(pixels, "kmeans", k=k).reshape(height, width)
             scores[k].append(matched_iou(confusion(labels, np.asarray(mask))))
