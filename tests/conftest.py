@@ -16,9 +16,15 @@ COLOURS = ((200, 30, 30), (30, 180, 40), (30, 60, 210), (230, 210, 40), (120, 12
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what runtimes cache out of the user's own cache; subprocesses inherit it."""
+    """Give the tests empty caches of their own; subprocesses inherit them.
+
+    So no test finds a backbone that the developer fetched, and none writes into their cache.
+    """
     folder = tempfile.mkdtemp(prefix="acseg-tests-")
     os.environ["XDG_CACHE_HOME"] = folder
+    os.environ["ACSEG_CACHE"] = os.path.join(folder, "acseg")
+    os.environ["HF_HOME"] = os.path.join(folder, "huggingface")
+    os.environ["HF_HUB_CACHE"] = os.path.join(folder, "huggingface", "hub")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 

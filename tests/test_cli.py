@@ -346,12 +346,12 @@ def test_backbones_lists_all_as_table_and_json(acseg: Acseg) -> None:
     assert done.status == 0
     lines = done.out.splitlines()
     assert lines[0].split() == [
-        "name", "family", "layers", "default_block", "patch", "licence", "note",
+        "name", "family", "layers", "default_block", "patch", "licence", "note", "here",
     ]  # fmt: skip
     assert lines[1].startswith("bundled ")
     rows = json.loads(acseg("backbones", "--json").out)
     assert [row["name"] for row in rows] == [line.split()[0] for line in lines[1 : len(rows) + 1]]
-    assert {"name": "facebook/dino-vits8", "patch": 8}.items() <= rows[1].items()
+    assert {"name": "dino-vits8", "patch": 8, "here": False}.items() <= rows[1].items()
 
 
 def test_verbose_says_what_was_chosen(

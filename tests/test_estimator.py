@@ -170,7 +170,7 @@ def test_score_is_the_mean_modularity(tiny_run: Path, paths: list[str]) -> None:
     for path in paths:
         image = to_tensor(read_image(path), side=model.side, multiple=8)[None]
         found = model.conceptualize(image)
-        wanted.append(plain_modularity(found.features.pixels[0], found.concepts[0]))
+        wanted.append(plain_modularity(found.features.tokens[0], found.concepts[0]))
     assert model.score(paths) == pytest.approx(np.mean(wanted), abs=1e-5)
     assert model.score(paths[2]) == pytest.approx(wanted[2], abs=1e-5)
     assert model.score(os.path.dirname(paths[0])) == model.score(paths, [1] * 6)

@@ -183,7 +183,7 @@ def test_rounds_move_the_concepts_to_their_pixels(tiny_run: Path, photograph: Ph
     for rounds in (None, 0, 1, 5):
         model.settings = replace(model.settings, rounds=rounds, merge=None)
         found = model.conceptualize(images)
-        scores = concept_scores(found.features.pixels, found.concepts)
+        scores = concept_scores(found.features.tokens, found.concepts)
         torch.testing.assert_close(scores, found.scores)
         fits.append(float(scores.amax(dim=2).sum()))
     assert fits[0] == fits[1] < fits[2] <= fits[3]
@@ -213,7 +213,7 @@ def test_pictures_without_a_ground_keep_their_concepts(
         model.settings = replace(model.settings, merge=merge, ground=ground)
         counts[name] = model.conceptualize(images).regions.image.bincount(minlength=6)
     features = model.backbone(images)
-    scores = ground_score(features.pixels, features.grid)
+    scores = ground_score(features.tokens, features.grid)
     model.settings = replace(model.settings, merge=0.0, ground=0.1)
     found = model.conceptualize(images).regions.image.bincount(minlength=6)
     expected = torch.where(scores < 0.1, counts["none"], counts["all"])

@@ -25,7 +25,11 @@ from acseg.settings import (
     classes=st.one_of(st.just("auto"), st.integers(2, 254)),
     foreground=st.sampled_from(FOREGROUNDS),
     descriptor=st.sampled_from(DESCRIPTORS),
-    block=st.one_of(st.none(), st.integers(-12, 12)),
+    block=st.one_of(
+        st.none(),
+        st.integers(-12, 12),
+        st.lists(st.integers(-12, 12), min_size=1, max_size=3).map(tuple),
+    ),
     backbone=st.text(min_size=1),
 )
 def test_settings_come_back_from_json_as_they_were(
@@ -94,6 +98,10 @@ def test_a_rate_that_is_no_number_from_0_is_named(name: str, value: object) -> N
         ({"learning_rate": None}, "learning_rate"),
         ({"backbone": None}, "backbone"),
         ({"self_affinity": "no"}, "self_affinity"),
+        ({"block": 1.5}, "block must be a whole number, or several"),
+        ({"block": True}, "block"),
+        ({"block": []}, "block"),
+        ({"block": [9, "10"]}, "block"),
     ],
 )
 def test_what_makes_no_sense_is_refused(wrong: dict, words: str) -> None:

@@ -53,7 +53,7 @@ def follow(model: ACSeg, photograph: NDArray[np.uint8]) -> Steps:
     """Take a photograph through the method, and keep every step."""
     image = to_tensor(photograph, side=model.side, multiple=model.backbone.patch)[None]
     found = model.conceptualize(image)
-    pixels = found.features.pixels
+    pixels = found.features.tokens
     scores = concept_scores(pixels, found.concepts)[0]
     return Steps(
         photograph,

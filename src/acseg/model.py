@@ -238,7 +238,7 @@ class ACSeg(Steps):
     def _modularity(self, pictures: list[np.ndarray], images: Tensor) -> list[float]:
         found = self.conceptualize(images)
         own = self.settings.self_affinity
-        pairs = zip(found.features.pixels, found.concepts, strict=True)
+        pairs = zip(found.features.tokens, found.concepts, strict=True)
         return [-float(modularity_loss(x[None], c[None], self_affinity=own)) for x, c in pairs]
 
     def _over(self, source: Any, batch: Any) -> Any:

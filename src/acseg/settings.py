@@ -19,8 +19,8 @@ class Settings:
     ----------
     backbone : str
         "bundled", a folder, or a Hugging Face name.
-    block : int or None
-        Whose tokens are the pixels; None is the family's usual block.
+    block : int, tuple of int, or None
+        Whose tokens are used; None is the family's usual block. Those of several blocks are joined.
     stride : int or None
         Image points between pixels; None is the patch. Smaller gives finer masks, slower.
     side : int or None
@@ -75,7 +75,7 @@ class Settings:
     """
 
     backbone: str = "bundled"
-    block: int | None = None
+    block: int | tuple[int, ...] | None = None
     stride: int | None = None
     side: int | None = None
     concepts: int = 5
@@ -132,6 +132,8 @@ class Settings:
         ):
             raise RunError(f"tile must be 'auto' or a side in px of 16 to 65536, not {self.tile!r}")
         try:  # config.json has lists
+            if self.block is not None:
+                object.__setattr__(self, "block", check_block(self.block))
             if self.bands is not None:
                 object.__setattr__(self, "bands", check_bands(self.bands))
             if self.stretch is not None:
@@ -155,11 +157,18 @@ class Settings:
         return self.foreground != "none"
 
 
+def check_block(block: Any) -> int | tuple[int, ...]:
+    """Give a block, or several as a tuple; ValueError for anything else."""
+    several = tuple(block) if isinstance(block, list | tuple) else (block,)
+    if not several or any(type(one) is not int for one in several):
+        raise ValueError(f"block must be a whole number, or several, not {block!r}")
+    return several if isinstance(block, list | tuple) else several[0]
+
+
 MANY = 10**9
 WHOLE = {  # least and most
     "side": (1, 4096),
     "stride": (1, 1024),
-    "block": (-MANY, MANY),
     "concepts": (1, 254),  # a label map has no more labels
     "rounds": (0, 1000),
     "steps": (1, MANY),
@@ -170,7 +179,7 @@ WHOLE = {  # least and most
     "restarts": (1, 10_000),
     "seed": (0, 2**32 - 1),
 }
-UNSET = ("side", "stride", "block", "rounds", "merge", "ground")  # may be None
+UNSET = ("side", "stride", "rounds", "merge", "ground")  # may be None
 REAL = ("merge", "ground", "learning_rate", "weight_decay", "cache_gigabytes")
 
 

@@ -70,13 +70,13 @@ class Steps(Named, Estimator):
         broken = not bool(good.all())
         if broken:
             features = features.filled()
-        where, products = features.pixels.device.type, self.backbone.precision
+        where, products = features.tokens.device.type, self.backbone.precision
         with torch.autocast(where, products, enabled=products != torch.float32):
-            concepts = self._generator()(features.pixels)  # (B, k, D)
-        concepts = lloyd_rounds(features.pixels, concepts, self.settings.rounds or 0)
+            concepts = self._generator()(features.tokens)  # (B, k, D)
+        concepts = lloyd_rounds(features.tokens, concepts, self.settings.rounds or 0)
         scores, _ = merge_alike(
-            features.pixels,
-            concept_scores(features.pixels, concepts),  # (B, N, k)
+            features.tokens,
+            concept_scores(features.tokens, concepts),  # (B, N, k)
             self._merge_thresholds(features),
             products=products,
         )
@@ -92,7 +92,7 @@ class Steps(Named, Estimator):
         return describe_regions(
             found.regions,
             kind=self.settings.described_by,
-            pixels=found.features.pixels,
+            pixels=found.features.tokens,
             concepts=found.concepts,
             images=images.to(found.concepts.device),
             encode=self.backbone,
@@ -118,7 +118,7 @@ class Steps(Named, Estimator):
             self._fill_in()
             self._backbone = load_backbone(
                 self.settings.backbone,
-                block=self.settings.block,
+                blocks=self.settings.block,
                 stride=self.settings.stride,
                 device=self.device,
                 precision=self.precision,
@@ -134,7 +134,7 @@ class Steps(Named, Estimator):
 
     def _merge_thresholds(self, features: Features) -> float | Tensor:
         own = self.settings
-        return merge_thresholds(features.pixels, features.grid, own.merge, own.ground)
+        return merge_thresholds(features.tokens, features.grid, own.merge, own.ground)
 
     def _generator(self) -> AdaptiveConceptGenerator:
         generator = getattr(self, "generator_", None)

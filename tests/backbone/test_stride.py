@@ -24,7 +24,7 @@ def test_grid_is_the_size_over_the_stride(kind, stride, checkpoint):
     features = backbone(images(2, 3, 12, 20))
     assert backbone.stride == stride
     assert features.grid == (12 // stride, 20 // stride)
-    assert features.pixels.shape == (2, 240 // stride**2, 32)
+    assert features.tokens.shape == (2, 240 // stride**2, 32)
     assert features.attention.shape == (2, 240 // stride**2)
 
 
@@ -33,7 +33,7 @@ def test_stride_of_the_patch_changes_nothing(kind, checkpoint):
     batch = images(1, 3, 12, 20)
     plain = load_backbone(str(checkpoint(kind)), precision="float32")(batch)
     named = load_backbone(str(checkpoint(kind)), stride=4, precision="float32")(batch)
-    assert torch.equal(plain.pixels, named.pixels)
+    assert torch.equal(plain.tokens, named.tokens)
 
 
 @pytest.mark.parametrize("kind", LEARNED)
@@ -86,7 +86,7 @@ def test_denser_pixels_follow_the_coarse_ones(checkpoint):
     batch = torch.zeros(1, 3, 32, 32)
     batch[..., 16:] = 1.0
     backbone = load_backbone(str(checkpoint("vit")), stride=2, precision="float32")
-    pixels = functional.normalize(backbone(batch).pixels[0], dim=-1).view(16, 16, 32)
+    pixels = functional.normalize(backbone(batch).tokens[0], dim=-1).view(16, 16, 32)
     left, right = pixels[:, :7].flatten(0, 1), pixels[:, 9:].flatten(0, 1)
     assert (left @ left.T).mean() > (left @ right.T).mean() + 0.1
 

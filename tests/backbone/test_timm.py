@@ -65,7 +65,7 @@ def make(vit, **settings):
 def test_pixels_and_attention():
     torch.manual_seed(0)
     vit, batch, rows = StandIn(), torch.rand(2, 3, 8, 12), []
-    backbone = make(vit, block=-2)
+    backbone = make(vit, blocks=-2)
     features = backbone(batch)
 
     def plain(q, k, v):
@@ -76,9 +76,9 @@ def test_pixels_and_attention():
     with torch.no_grad():
         states = vit.walk((batch - backbone.mean) / backbone.std, plain)
         expected = vit.norm(states[1])[:, 2:]
-    assert (backbone.layers, backbone.block, backbone.patch, backbone.dim) == (3, 2, 4, 8)
+    assert (backbone.layers, backbone.blocks, backbone.patch, backbone.dim) == (3, (2,), 4, 8)
     assert features.grid == (2, 3)
-    torch.testing.assert_close(features.pixels, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(features.tokens, expected, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(features.attention, rows[-1], atol=1e-6, rtol=1e-4)
 
 
@@ -90,11 +90,16 @@ def test_attention_that_cannot_be_read_is_an_error():
         make(vit)(torch.rand(1, 3, 8, 8))
 
 
-def test_stride_and_keys_are_refused():
+def test_tokens_of_several_blocks():
+    vit, batch = StandIn(), torch.rand(1, 3, 8, 8)
+    joined = make(vit, blocks=(1, 3))(batch).tokens
+    alone = [functional.normalize(make(vit, blocks=n)(batch).tokens, dim=-1) for n in (1, 3)]
+    torch.testing.assert_close(joined, torch.cat(alone, dim=-1))
+
+
+def test_stride_is_refused():
     with pytest.raises(BackboneError, match="stride 2 is not available for timm"):
         make(StandIn(), stride=2)
-    with pytest.raises(BackboneError, match="features='keys' is refused"):
-        make(StandIn(), features="keys")
 
 
 def test_models_that_do_not_fit():
@@ -134,4 +139,4 @@ def test_timm_itself(tmp_path):
     batch = torch.rand(2, 3, 28, 42)
     with torch.no_grad():
         expected = vit.forward_features((batch - backbone.mean) / backbone.std)[:, 5:]
-    torch.testing.assert_close(backbone(batch).pixels, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(backbone(batch).tokens, expected, atol=1e-5, rtol=1e-4)

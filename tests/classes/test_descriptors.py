@@ -20,7 +20,7 @@ from acseg.classes.regions import find_regions, scale_boxes
 
 @dataclass
 class Encoded:
-    pixels: torch.Tensor
+    tokens: torch.Tensor
     grid: tuple[int, int]
     cls: torch.Tensor | None = None
 
@@ -80,7 +80,7 @@ def test_crops_in_batches_are_crops_at_once():
         return encode(images)
 
     small = describe_crops(crops, counted, batch=3)
-    plain = torch.stack([encode(crop[None]).pixels[0].mean(0) for crop in crops])
+    plain = torch.stack([encode(crop[None]).tokens[0].mean(0) for crop in crops])
     torch.testing.assert_close(small, plain / plain.norm(dim=1, keepdim=True))
     assert calls == [3, 3, 1]
 
@@ -91,7 +91,7 @@ def test_mean_inside_the_mask_sees_the_inside_only():
     masks[0, :4, :4] = 1  # one pixel of the 2 x 2 grid
     masks[1, :4, :] = 1
     found = describe_crops(crops, encode, masks=masks)
-    pixels = encode(crops).pixels
+    pixels = encode(crops).tokens
     plain = torch.stack([pixels[0, 0], pixels[1, :2].mean(0), pixels[2].mean(0)])
     torch.testing.assert_close(found, functional.normalize(plain, dim=1))
 
@@ -101,7 +101,7 @@ def test_cls_pool_and_its_errors():
     found = describe_crops(crops, encode, pool="cls")
     torch.testing.assert_close(found, functional.normalize(encode(crops).cls, dim=1))
     with pytest.raises(ValueError, match="no CLS token"):
-        describe_crops(crops, lambda x: Encoded(encode(x).pixels, (2, 2)), pool="cls")
+        describe_crops(crops, lambda x: Encoded(encode(x).tokens, (2, 2)), pool="cls")
     with pytest.raises(ValueError, match="expected pool"):
         describe_crops(crops, encode, pool="max")
     with pytest.raises(ValueError, match="without masks"):

@@ -108,7 +108,7 @@ def test_the_test_photographs_are_figures_and_scenes(model):
     scores = []
     for photo in photos:
         features = model.backbone(to_tensor(photo, side=32, multiple=8)[None])
-        scores.append(ground_score(features.pixels, features.grid).item())
+        scores.append(ground_score(features.tokens, features.grid).item())
     assert 3 < sum(score < GROUND for score in scores) < 9
 
 

@@ -156,8 +156,8 @@ def test_a_picture_whose_features_are_not_finite_is_named(
 
     def half_broken(self: Backbone, images: torch.Tensor) -> Features:
         found = forward(self, images)
-        white = (images > 0.99).flatten(1).all(1).to(found.pixels.device)
-        return replace(found, pixels=found.pixels.masked_fill(white[:, None, None], torch.nan))
+        white = (images > 0.99).flatten(1).all(1).to(found.tokens.device)
+        return replace(found, tokens=found.tokens.masked_fill(white[:, None, None], torch.nan))
 
     monkeypatch.setattr(Backbone, "forward", half_broken)
     backbone = json.loads((tiny_run / "config.json").read_text())["settings"]["backbone"]

@@ -95,7 +95,7 @@ def test_the_layout_of_the_whole_picture_decides_on_merging(
 def _small(model: ACSeg, image: np.ndarray) -> tuple[torch.Tensor, tuple[int, int]]:
     size = fitted_size(*image.shape[:2], side=model.side, multiple=model.backbone.patch)
     features = model.backbone(resize(overview(ArrayWindows(image), size), size)[None])
-    return features.pixels, features.grid
+    return features.tokens, features.grid
 
 
 def test_one_set_of_concepts_serves_the_whole_picture(

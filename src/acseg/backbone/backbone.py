@@ -1,15 +1,17 @@
-"""A frozen ViT as one object: images in, pixels and attention out."""
+"""A frozen ViT as one object: images in, tokens and attention out."""
 
 import logging
 import threading
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from acseg.backbone.banded import BandedAttention
+from acseg.backbone.attention import Attention
 from acseg.backbone.blocks import block_inputs
 from acseg.backbone.families import Family, Rgb
 from acseg.backbone.features import Features
+from acseg.backbone.precision import bfloat16_hardware
 from acseg.backbone.runtime import Engine, make_engine
 from acseg.backbone.stride import pad_for_stride, set_stride
 from acseg.backbone.vit import TimmVit, TransformersVit
@@ -19,7 +21,7 @@ log = logging.getLogger("acseg")
 
 
 class Backbone(nn.Module):
-    """Turn images into pixels with a frozen self-supervised ViT.
+    """Turn images into tokens with a frozen self-supervised ViT.
 
     Made by `acseg.backbone.load.load_backbone`. Always in evaluation mode, without gradients, and
     safe to share between threads.
@@ -34,31 +36,31 @@ class Backbone(nn.Module):
         The key of its family.
     family : Family
         Its row of the table.
-    block : int, optional
-        Whose tokens are the pixels, 1..layers, or negative from the end (-1 is the last). Default:
-        the family's.
+    blocks : int or sequence of int, optional
+        Whose tokens are wanted, 1..layers, or negative from the end (-1 is the last). Default: the
+        family's. Tokens of several blocks are brought to unit length and joined along D.
     stride : int, optional
-        Image points between neighbouring patches, a divisor of the patch. Default: the patch.
-    features : str
-        "tokens" (default), or "keys" of the last block, where the family allows it.
+        Pixels between neighbouring patches, a divisor of the patch. Default: the patch.
     mean, std : tuple of float, optional
         Of RGB 0..1. Default: the family's.
     precision : torch.dtype
         Of the matrix products, float32 (default) or bfloat16. In torch, layer norms and the
         residual sum stay float32.
     runtime : str
-        What runs the blocks: "torch" (default), "openvino" or "onnx".
+        What runs the blocks: "torch" (default) or "openvino".
     spare : bool
-        Go on in torch, with a warning, where the runtime fails to take over the blocks; default
+        Continue in torch, with a warning, where the runtime fails to take over the blocks; default
         false, which lets the error out.
 
     Attributes
     ----------
     name, family, runtime : str
         As above; `family` is the key, such as "dinov2".
-    patch, stride, dim, block, layers, prefix : int
-        Side of a patch, step between patches, D, the chosen block, number of blocks, number of
-        tokens before the pixels (CLS and registers).
+    blocks : tuple of int
+        Whose tokens are given, 1..layers, ascending.
+    patch, stride, dim, layers, prefix : int
+        Side of a patch, step between patches, D (of all `blocks` together), number of blocks of the
+        ViT, number of tokens before those of the patches (CLS and registers).
     """
 
     def __init__(
@@ -68,9 +70,8 @@ class Backbone(nn.Module):
         name: str,
         model_type: str,
         family: Family,
-        block: int | None = None,
+        blocks: int | Sequence[int] | None = None,
         stride: int | None = None,
-        features: str = "tokens",
         mean: Rgb | None = None,
         std: Rgb | None = None,
         precision: torch.dtype = torch.float32,
@@ -82,13 +83,12 @@ class Backbone(nn.Module):
         self.family = model_type
         self.layers = vit.layers
         self.patch = vit.patch
-        self.dim = vit.dim
         self.prefix = vit.prefix
         self.stride = vit.patch if stride is None else stride
-        self.block = choose_block(block, vit.layers, family)
-        self.features = features
+        self.blocks = choose_blocks(blocks, vit.layers, family)
+        self.dim = vit.dim * len(self.blocks)
         self.precision = precision
-        check_features(features, self.block, vit.layers, name, family)
+        self.banded = bool(bfloat16_hardware(torch.device("cpu")))  # else plain products are slow
         self.runtime = runtime
         self.spare = spare
         set_stride(vit, self.stride)
@@ -103,7 +103,7 @@ class Backbone(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> "Backbone":
-        """Stay in evaluation mode, whatever is asked: a backbone is frozen."""
+        """Stay in evaluation mode whatever `mode` is: a backbone is frozen."""
         return super().train(False)
 
     @property
@@ -130,7 +130,7 @@ class Backbone(nn.Module):
         return height // self.stride, width // self.stride
 
     def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Compute pixels (B, N, D) and attention (B, N): tensors only, in torch.
+        """Compute tokens (B, N, D) and attention (B, N): tensors only, in torch.
 
         Parameters
         ----------
@@ -139,11 +139,12 @@ class Backbone(nn.Module):
         """
         images = self.prepare(images)
         lower = self.precision != torch.float32
-        with torch.autocast(images.device.type, self.precision, enabled=lower), BandedAttention():
-            pixels, last = self.vit(images, self.block)
-        if self.features == "keys":
-            pixels = last.keys(self.prefix)
-        return pixels.float(), last.cls_row(self.prefix)
+        with (
+            torch.autocast(images.device.type, self.precision, enabled=lower),
+            Attention(banded=self.banded) as attention,
+        ):
+            tokens = self.vit(images, self.blocks, attention)
+        return tokens.float(), attention.cls_row(self.prefix)
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
         """Take off mean and standard deviation, and pad for overlapping patches."""
@@ -166,11 +167,7 @@ class Backbone(nn.Module):
             ):
                 try:
                     self._engine = make_engine(
-                        self.runtime,
-                        self.vit,
-                        block=self.block,
-                        features=self.features,
-                        precision=self.precision,
+                        self.vit, blocks=self.blocks, precision=self.precision
                     )
                 except Exception as error:  # exporters and runtimes have no common error
                     if not self.spare:
@@ -183,7 +180,7 @@ class Backbone(nn.Module):
             return self._engine
 
     def forward(self, images: torch.Tensor) -> Features:
-        """Turn a batch of images into pixels and attention.
+        """Turn a batch of images into tokens and attention.
 
         Parameters
         ----------
@@ -212,15 +209,15 @@ class Backbone(nn.Module):
         with torch.inference_mode():
             images = moved(images, self.device)
             if engine is None:
-                pixels, attention = self.encode(images)
+                tokens, attention = self.encode(images)
             else:
-                pixels, attention = self.encode_elsewhere(engine, images)
-        return Features(pixels.clone(), grid, attention.clone())  # clones may enter a training
+                tokens, attention = self.encode_elsewhere(engine, images)
+        return Features(tokens.clone(), grid, attention.clone())  # clones may enter a training
 
     def extra_repr(self) -> str:
         """Describe the settings in one line."""
         return (
-            f"{self.name}, {self.features} of block {self.block} of {self.layers}, "
+            f"{self.name}, {of_blocks(self.blocks)} of {self.layers}, "
             f"patch {self.patch}, stride {self.stride}, {self.precision}, {self.runtime}"
         )
 
@@ -241,42 +238,39 @@ def one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
 
 
-def choose_block(block: int | None, layers: int, family: Family) -> int:
-    """Turn the setting `block` into a number 1..layers.
+def of_blocks(blocks: Sequence[int]) -> str:
+    """Put the chosen blocks in words: "block 12", "blocks 9, 10, 11, 12"."""
+    return f"block{'s' * (len(blocks) > 1)} {', '.join(map(str, blocks))}"
+
+
+def choose_blocks(
+    blocks: int | Sequence[int] | None, layers: int, family: Family
+) -> tuple[int, ...]:
+    """Turn the setting `blocks` into numbers 1..layers, ascending.
+
+    Parameters
+    ----------
+    blocks : int, sequence of int, or None
+        Negative numbers count from the end; None is the family's default block.
+    layers : int
+        The number of blocks of the ViT.
+    family : Family
 
     Raises
     ------
     BackboneError
-        If there is no such block.
+        If there is no such block, one is named twice, or none at all.
     """
-    if block is None:
-        return family.default_block(layers)
-    chosen = layers + 1 + block if block < 0 else block
-    if not 1 <= chosen <= layers:
-        raise BackboneError(
-            f"block {block} does not exist: this backbone has blocks 1 to {layers} "
-            f"(or -1, the last, to -{layers})"
-        )
-    return chosen
-
-
-def check_features(features: str, block: int, layers: int, name: str, family: Family) -> None:
-    """Refuse a setting `features` that is unknown or does not suit the family.
-
-    Raises
-    ------
-    BackboneError
-        Saying why.
-    """
-    if features not in ("tokens", "keys"):
-        raise BackboneError(f"unknown features {features!r}; use tokens or keys")
-    if features == "tokens":
-        return
-    if family.keys:
-        raise BackboneError(
-            f"features='keys' is refused for {name} ({family.label}): {family.keys}"
-        )
-    if block != layers:
-        raise BackboneError(
-            f"features='keys' are those of the last block, {layers}, not of block {block}"
-        )
+    if blocks is None:
+        return (family.default_block(layers),)
+    given = [blocks] if isinstance(blocks, int) else list(blocks)
+    chosen = [layers + 1 + block if block < 0 else block for block in given]
+    for block, number in zip(given, chosen, strict=True):
+        if not 1 <= number <= layers:
+            raise BackboneError(
+                f"block {block} does not exist: this backbone has blocks 1 to {layers} "
+                f"(or -1, the last, to -{layers})"
+            )
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise BackboneError(f"blocks must be one or more, each named once, not {tuple(given)}")
+    return tuple(sorted(chosen))

@@ -10,39 +10,36 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from acseg.backbone.attention import Attention
 from acseg.backbone.vit import TransformersVit
 
 
 class Blocks(nn.Module):
-    """Turn tokens into pixels and attention, tensors only.
+    """Turn embedded patches into tokens and attention, tensors only.
 
     Parameters
     ----------
     vit : TransformersVit
-    block : int
-        Whose tokens are the pixels, 1..layers.
-    features : str
-        "tokens" or "keys".
+    blocks : tuple of int
+        Whose tokens are wanted, 1..layers.
     """
 
-    def __init__(self, vit: TransformersVit, block: int, features: str) -> None:
+    def __init__(self, vit: TransformersVit, blocks: tuple[int, ...]) -> None:
         super().__init__()
         self.vit = vit
-        self.block = block
-        self.features = features
+        self.blocks = blocks
 
     def forward(
         self, tokens: Tensor, cos: Tensor | None = None, sin: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Turn tokens (B, T, D) into pixels (B, N, D) and attention (B, N), both float32.
+        """Turn (B, T, D) into tokens (B, N, D') and attention (B, N), both float32.
 
         DINOv3 takes the cosines and sines (N, d) of its rotary positions besides.
         """
         extra = {} if cos is None else {"position_embeddings": (cos, sin)}
-        pixels, last = self.vit.run(tokens, self.block, **extra)
-        if self.features == "keys":
-            pixels = last.keys(self.vit.prefix)
-        return pixels.float(), last.cls_row(self.vit.prefix)
+        with Attention() as attention:
+            tokens = self.vit.run(tokens, self.blocks, attention, **extra)
+        return tokens.float(), attention.cls_row(self.vit.prefix)
 
 
 def block_inputs(tokens: Tensor, extra: dict[str, Any]) -> tuple[Tensor, ...]:
@@ -51,14 +48,14 @@ def block_inputs(tokens: Tensor, extra: dict[str, Any]) -> tuple[Tensor, ...]:
 
 
 def portable_blocks(
-    vit: TransformersVit, block: int, features: str
+    vit: TransformersVit, blocks: tuple[int, ...]
 ) -> tuple[Blocks, tuple[Tensor, ...]]:
     """Give the blocks of a ViT and an example of what they take."""
-    blocks = Blocks(vit, block, features).eval()
+    module = Blocks(vit, blocks).eval()
     side = 3 * vit.patch
     with torch.no_grad():
         example = block_inputs(*vit.embed(torch.zeros(2, 3, side, side + vit.patch)))
-    return blocks, example
+    return module, example
 
 
 def can_leave_torch(vit: nn.Module) -> bool:

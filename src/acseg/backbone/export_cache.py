@@ -1,94 +1,78 @@
-"""Exports of backbones for other runtimes, kept in the user's cache folder."""
+"""Backbones converted to OpenVINO, kept in acseg's cache.
 
-import atexit
+Converting takes seconds, and is most of what can be saved. OpenVINO's own CACHE_DIR keeps only the
+compiled model, which comes after it.
+"""
+
 import hashlib
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from acseg.backbone.blocks import Blocks
+from acseg.backbone.cache import cache_root, new_folder
+from acseg.errors import BackboneError
 
 log = logging.getLogger("acseg")
 
-FORMAT = 1  # of what `Blocks` takes and gives; raise it where that changes
-KEPT = 6  # exports in the cache; the one used longest ago goes first
+FORMAT = 2  # of what `Blocks` takes and gives; raise it where that changes
+KEPT = 6  # conversions; the one used longest ago goes first
+LIBRARIES = ("openvino", "torch", "transformers")
 
 
-def cache_folder() -> Path:
-    """Return where exports are kept: $XDG_CACHE_HOME/acseg/exports, or ~/.cache/acseg/exports."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "acseg" / "exports"
-
-
-def export_key(blocks: Blocks, libraries: tuple[str, ...]) -> str:
-    """Name an export by the checksum of its weights, its settings and the libraries' versions."""
+def export_key(blocks: Blocks) -> str:
+    """Name a conversion by a checksum of weights, configuration and versions of libraries."""
     digest = hashlib.sha256()
     config = blocks.vit.model.config.to_dict()
     config.pop("_name_or_path", None)  # where it was loaded from changes nothing
-    facts = (FORMAT, blocks.block, blocks.features, sorted(config.items()))
-    digest.update(repr((*facts, *((name, version(name)) for name in libraries))).encode())
+    versions = tuple(version(name) for name in LIBRARIES)
+    digest.update(repr((FORMAT, blocks.blocks, sorted(config.items()), versions)).encode())
     for name, weight in blocks.state_dict().items():
         digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
         digest.update(weight.detach().contiguous().numpy())
     return digest.hexdigest()[:32]
 
 
-def cached_export(key: str, name: str, write: Callable[[Path], None]) -> Path:
-    """Return the file `name` of an export, written now where it is not in the cache.
+def kept_or_made(
+    key: str,
+    read: Callable[[Path], Any],
+    make: Callable[[], Any],
+    save: Callable[[Any, Path], None],
+) -> Any:
+    """Read a model from the cache; make it, and save it there, where that cannot be done.
 
     Parameters
     ----------
     key : str
         Of `export_key`.
-    name : str
-        Of the file; `write` may put others beside it.
-    write : callable
-        Writes the export under the path that it is given.
-
-    Returns
-    -------
-    Path
-        In the cache folder, or, where that cannot be written, in a temporary one that goes when
-        the program ends.
+    read : callable
+        From the path of model.xml; raises RuntimeError where it is missing or broken.
+    make, save : callable
+        Give the model; write it under a path. A cache that cannot be written to is no error.
     """
-    root = cache_folder()
-    folder = root / key
-    if (folder / name).is_file():
+    folder = cache_root() / "openvino" / key
+    try:
+        model = read(folder / "model.xml")
         os.utime(folder)
-        return folder / name
+        return model
+    except (OSError, RuntimeError):
+        shutil.rmtree(folder, ignore_errors=True)
+    model = make()
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=root, prefix="."))
-    except OSError as error:
-        log.info("exports are not kept: cannot write to %s (%s)", root, error.strerror)
-        fresh = Path(tempfile.mkdtemp(prefix="acseg-"))
-        atexit.register(shutil.rmtree, fresh, ignore_errors=True)
-        write(fresh / name)
-        return fresh / name
-    try:
-        write(fresh / name)
-        os.replace(fresh, folder)
-    except OSError:  # another process was first
-        shutil.rmtree(fresh, ignore_errors=True)
-        if not (folder / name).is_file():
-            raise
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-    forget_old(root)
-    return folder / name
-
-
-def forget(path: Path) -> None:
-    """Remove the export that a file belongs to, for one that cannot be read."""
-    shutil.rmtree(path.parent, ignore_errors=True)
+        with new_folder(folder) as part:
+            save(model, part / "model.xml")
+        forget_old(folder.parent)
+    except (BackboneError, OSError, RuntimeError) as error:
+        log.info("the converted backbone is not kept: %s", error)
+    return model
 
 
 def forget_old(root: Path) -> None:
-    """Keep the `KEPT` exports that were used last."""
+    """Keep the `KEPT` conversions that were used last."""
     folders = [p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")]
     for folder in sorted(folders, key=lambda p: p.stat().st_mtime, reverse=True)[KEPT:]:
         shutil.rmtree(folder, ignore_errors=True)

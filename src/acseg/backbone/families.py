@@ -27,8 +27,6 @@ class Family:
     positions : str
         "learned" (a table of position embeddings, interpolated to the grid), "rotary" (computed
         for the grid) or "timm" (timm's own code does it).
-    keys : str
-        Empty where the keys of the last block may serve as pixels, otherwise why they may not.
     mean, std : tuple of float
         Of the RGB values 0..1 in training, for checkpoints without preprocessor_config.json.
     licence_line : str
@@ -40,7 +38,6 @@ class Family:
     label: str
     depth: float = 1.0
     positions: str = "learned"
-    keys: str = ""
     mean: Rgb = IMAGENET_MEAN
     std: Rgb = IMAGENET_STD
     licence_line: str = ""
@@ -51,8 +48,6 @@ class Family:
         return max(1, round(self.depth * layers))
 
 
-POSITIONAL_KEYS = "its keys say where a pixel is rather than what it shows; use features='tokens'"
-UNTRIED_KEYS = "its keys have not been tried for grouping; use features='tokens'"
 DINOV3_LICENCE = (
     "DINOv3 comes under Meta's own DINOv3 licence, not an open-source one: "
     "read it before you publish or sell what you make with it"
@@ -60,18 +55,17 @@ DINOV3_LICENCE = (
 
 FAMILIES: dict[str, Family] = {
     "vit": Family("DINO (ViT)", arguments={"add_pooling_layer": False}),
-    "dinov2": Family("DINOv2", keys=POSITIONAL_KEYS),
-    "dinov2_with_registers": Family("DINOv2 with registers", keys=POSITIONAL_KEYS),
+    "dinov2": Family("DINOv2"),
+    "dinov2_with_registers": Family("DINOv2 with registers"),
     "dinov3_vit": Family(
         "DINOv3",
         depth=10 / 12,
         positions="rotary",
-        keys=POSITIONAL_KEYS,
         licence_line=DINOV3_LICENCE,
     ),
-    "vit_mae": Family("MAE", keys="keys of MAE are weak for grouping; use features='tokens'"),
-    "vit_msn": Family("MSN", keys=UNTRIED_KEYS),
-    "timm_wrapper": Family("timm", positions="timm", keys=UNTRIED_KEYS),
+    "vit_mae": Family("MAE"),
+    "vit_msn": Family("MSN"),
+    "timm_wrapper": Family("timm", positions="timm"),
 }
 
 
@@ -100,5 +94,5 @@ def family_of(model_type: str, name: str, *, architecture: str = "") -> Family:
     family = FAMILIES[model_type]
     if model_type == "timm_wrapper" and "dinov3" in architecture:
         known = FAMILIES["dinov3_vit"]
-        return replace(family, depth=known.depth, licence_line=known.licence_line, keys=known.keys)
+        return replace(family, depth=known.depth, licence_line=known.licence_line)
     return family

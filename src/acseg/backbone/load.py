@@ -1,17 +1,18 @@
 """Opening a backbone by name."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from acseg.backbone.backbone import Backbone
+from acseg.backbone.backbone import Backbone, of_blocks
 from acseg.backbone.families import Family, Rgb, family_of
-from acseg.backbone.folders import checkpoint_folder, need_timm
+from acseg.backbone.folders import checkpoint_folder, default_backbone, need_timm
 from acseg.backbone.precision import choose_device, choose_precision
 from acseg.backbone.quiet import quiet_transformers
-from acseg.backbone.runtime import choose_runtime, only_float32
+from acseg.backbone.runtime import choose_runtime
 from acseg.backbone.vit import TimmVit, TransformersVit
 from acseg.errors import BackboneError
 from acseg.untrusted import parse_json, read_text
@@ -24,9 +25,8 @@ UNUSED_WEIGHTS = ("pooler.", "mask_token")  # a checkpoint may lack these: nothi
 def load_backbone(
     name: str = "bundled",
     *,
-    block: int | None = None,
+    blocks: int | Sequence[int] | None = None,
     stride: int | None = None,
-    features: str = "tokens",
     device: str | torch.device = "auto",
     precision: str = "auto",
     runtime: str = "torch",
@@ -36,24 +36,24 @@ def load_backbone(
     Parameters
     ----------
     name : str
-        "bundled" (default; offline), a folder in the Hugging Face format, a name on the hub
-        ("facebook/dino-vits8"), or "timm/..." where timm is installed.
-    block : int, optional
-        Whose tokens are the pixels, 1..layers, negative from the end. Default: the family's
-        (the last; for DINOv3 the tenth of twelve).
+        "bundled" (default; offline), "auto" (DINOv2 small where it is on this machine, otherwise
+        bundled), a short name ("dinov2-small"), a folder in the Hugging Face format, a name on the
+        hub ("facebook/dino-vits8"), or "timm/..." where timm is installed.
+    blocks : int or sequence of int, optional
+        Whose tokens are wanted, 1..layers, negative from the end. Default: the family's (the last;
+        for DINOv3 the tenth of twelve). All go through the final layer norm; those of several
+        blocks are then brought to unit length and joined along D.
     stride : int, optional
-        Image points between patches, a divisor of the patch; smaller gives a denser grid, at a
+        Pixels between patches, a divisor of the patch; smaller gives a denser grid, at a
         price that grows as its square and faster. Default: the patch.
-    features : str
-        "tokens" (default) or "keys" of the last block (DINO only).
     device : str or torch.device
         "auto" (default: a GPU where there is one), "cpu", "cuda", "cuda:1".
     precision : str
         "auto" (default: bfloat16 where the hardware is fast at it), "float32" or "bfloat16".
     runtime : str
-        What runs the blocks on a processor: "torch" (default), "openvino", "onnx" (float32), or
-        "auto", the fastest that is installed and can. Another than torch exports the blocks at
-        the first batch, a few seconds, and keeps the export in the user's cache folder.
+        What runs the blocks on a processor: "torch" (default), "openvino", or "auto" (OpenVINO
+        where it is installed and can run this backbone). OpenVINO converts the blocks at the first
+        batch, which takes a few seconds.
 
     Returns
     -------
@@ -64,7 +64,16 @@ def load_backbone(
     ------
     BackboneError
         One line: what was tried and what to do. No code of a checkpoint is ever run.
+
+    Examples
+    --------
+    >>> backbone = load_backbone("dinov2-small", blocks=(9, 10, 11, 12))  # doctest: +SKIP
+    >>> backbone(torch.rand(1, 3, 336, 448)).tokens.shape  # doctest: +SKIP
+    torch.Size([1, 768, 1536])
     """
+    if name == "auto":
+        name, line = default_backbone()
+        log.info("%s", line)
     folder = checkpoint_folder(name)
     model_type, architecture = read_model_type(folder, name)
     family = family_of(model_type, name, architecture=architecture)
@@ -73,17 +82,14 @@ def load_backbone(
     where = choose_device(device)
     vit = TimmVit(model, name) if model_type == "timm_wrapper" else TransformersVit(model)
     dtype = choose_precision(where, precision)
-    chosen = choose_runtime(runtime, device=where, precision=dtype, vit=vit, name=name)
-    if chosen == "onnx":
-        dtype = only_float32(precision)
+    chosen = choose_runtime(runtime, device=where, vit=vit, name=name)
     backbone = Backbone(
         vit,
         name=name,
         model_type=model_type,
         family=family,
-        block=block,
+        blocks=blocks,
         stride=stride,
-        features=features,
         mean=mean,
         std=std,
         precision=dtype,
@@ -91,8 +97,8 @@ def load_backbone(
         spare=runtime == "auto",
     ).to(where)
     log.info(
-        "backbone: %s (%s), %s of block %d of %d, patch %d, stride %d, on %s",
-        *(name, family.label, features, backbone.block, backbone.layers),
+        "backbone: %s (%s), tokens of %s of %d, patch %d, stride %d, on %s",
+        *(name, family.label, of_blocks(backbone.blocks), backbone.layers),
         *(backbone.patch, backbone.stride, where),
     )
     if family.licence_line:

@@ -1,14 +1,13 @@
 """The blocks of a backbone in OpenVINO, on the processor."""
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from acseg.backbone.blocks import Blocks
-from acseg.backbone.export_cache import cached_export, export_key, forget
+from acseg.backbone.export_cache import export_key, kept_or_made
 from acseg.backbone.quiet import quiet_export
 
 
@@ -33,13 +32,13 @@ class OpenVinoEngine:
         self.threads = torch.get_num_threads()
         self.hint = "bf16" if precision == torch.bfloat16 else "f32"
         self.core = openvino.Core()
-        self.model = read_or_export(self.core, blocks, example)
+        self.model = read_or_convert(self.core, blocks, example)
         self.compiled: dict[int, Any] = {}  # by number of streams
         self.lock = threading.Lock()
         self.own = threading.local()  # requests of a thread, by number of streams
 
     def __call__(self, tokens: Tensor, *rotary: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn tokens (B, T, D) into pixels (B, N, D) and attention (B, N), float32."""
+        """Turn (B, T, D) into tokens (B, N, D') and attention (B, N), float32."""
         streams = self.threads if len(tokens) >= self.threads else 1
         requests = self.requests(streams)
         parts = tokens.chunk(streams)  # at most that many
@@ -50,8 +49,8 @@ class OpenVinoEngine:
         for request, _ in zip(requests, parts):
             request.wait()
             found.append([torch.from_numpy(request.get_output_tensor(i).data) for i in (0, 1)])
-        pixels, attention = (torch.cat(both) for both in zip(*found))  # copies: requests are reused
-        return pixels, attention
+        given, attention = (torch.cat(both) for both in zip(*found))  # copies: requests are reused
+        return given, attention
 
     def requests(self, streams: int) -> list[Any]:
         """Give this thread's requests, one a stream."""
@@ -75,24 +74,16 @@ class OpenVinoEngine:
         return self.compiled[streams]
 
 
-def read_or_export(core: Any, blocks: Blocks, example: tuple[Tensor, ...]) -> Any:
-    """Read the model from the cache, or export it into the cache first."""
-    key = export_key(blocks, ("openvino", "torch", "transformers"))
+def read_or_convert(core: Any, blocks: Blocks, example: tuple[Tensor, ...]) -> Any:
+    """Read the model from the cache, or convert it and keep it there."""
+    from openvino import save_model
 
-    def write(path: Path) -> None:
-        import openvino
-
-        openvino.save_model(convert(blocks, example), path, compress_to_fp16=False)
-
-    for last in (False, True):
-        path = cached_export(key, "model.xml", write)
-        try:
-            return core.read_model(path)
-        except RuntimeError:  # cut off, or of another kind
-            if last:
-                raise
-            forget(path)
-    raise AssertionError("not reached")
+    return kept_or_made(
+        export_key(blocks),
+        core.read_model,
+        lambda: convert(blocks, example),
+        lambda model, path: save_model(model, path, compress_to_fp16=False),
+    )
 
 
 def convert(blocks: Blocks, example: tuple[Tensor, ...]) -> Any:

@@ -1,8 +1,7 @@
-"""Which program runs the blocks of a backbone: torch, OpenVINO or ONNX Runtime.
+"""Which program runs the blocks of a backbone: torch, or OpenVINO on a processor.
 
-On a processor OpenVINO is the fastest of the three in both number formats, ONNX Runtime is faster
-than torch in float32 only, and has no bfloat16 there: see docs/performance.md. On a GPU torch runs
-everything. Nothing here imports another runtime.
+OpenVINO is faster than torch in both number formats there: docs/performance.md. On a GPU torch runs
+everything. Nothing here imports OpenVINO.
 """
 
 import importlib.util
@@ -20,30 +19,17 @@ log = logging.getLogger("acseg")
 
 Engine = Callable[..., tuple[Tensor, Tensor]]
 
-RUNTIMES = ("auto", "torch", "openvino", "onnx")
-NEEDS = {  # modules that must be there
-    "openvino": ("openvino",),
-    "onnx": ("onnx", "onnxscript", "onnxruntime"),
-}
-FASTEST_FIRST = {
-    torch.bfloat16: ("openvino", "torch"),
-    torch.float32: ("openvino", "onnx", "torch"),
-}
+RUNTIMES = ("auto", "torch", "openvino")
 
 
-def choose_runtime(
-    runtime: str, *, device: torch.device, precision: torch.dtype, vit: nn.Module, name: str
-) -> str:
+def choose_runtime(runtime: str, *, device: torch.device, vit: nn.Module, name: str) -> str:
     """Choose what runs the blocks, and say it in the log.
 
     Parameters
     ----------
     runtime : str
-        "torch", "openvino", "onnx", or "auto": the one that was measured to be the fastest in
-        this number format, of those that are installed and can run this backbone.
+        "torch", "openvino", or "auto": OpenVINO where it is installed and can run this backbone.
     device : torch.device
-    precision : torch.dtype
-        torch.float32 or torch.bfloat16.
     vit : TransformersVit or TimmVit
     name : str
         Of the backbone, for the error.
@@ -51,7 +37,7 @@ def choose_runtime(
     Returns
     -------
     str
-        "torch", "openvino" or "onnx".
+        "torch" or "openvino".
 
     Raises
     ------
@@ -61,8 +47,7 @@ def choose_runtime(
     if runtime not in RUNTIMES:
         raise BackboneError(f"unknown runtime {runtime!r}; use {', '.join(RUNTIMES)}")
     if runtime == "auto":
-        order = FASTEST_FIRST[precision] if device.type == "cpu" else ("torch",)
-        chosen = next(one for one in order if not hindrance(one, device, vit, name))
+        chosen = "torch" if hindrance("openvino", device, vit, name) else "openvino"
         log.info("runtime: %s", chosen)
         return chosen
     reason = hindrance(runtime, device, vit, name)
@@ -78,55 +63,28 @@ def hindrance(runtime: str, device: torch.device, vit: nn.Module, name: str) -> 
         return ""
     if device.type != "cpu":
         return f"acseg uses it on the processor only, not on {device}; use --device cpu"
-    missing = [m for m in NEEDS[runtime] if importlib.util.find_spec(m) is None]
-    if missing:
-        return f"{missing[0]} is not installed: pip install 'acseg[{runtime}]'"
+    if importlib.util.find_spec("openvino") is None:
+        return "it is not installed: pip install 'acseg[openvino]'"
     if not can_leave_torch(vit):
         return f"{name!r} is a model of timm, which runs in torch only; use --runtime torch"
     return ""
 
 
-def only_float32(precision: str) -> torch.dtype:
-    """Give the number format of ONNX Runtime on a processor, float32.
-
-    Raises
-    ------
-    BackboneError
-        If another was asked for.
-    """
-    if precision == "bfloat16":
-        raise BackboneError(
-            "runtime 'onnx' has no bfloat16 on the processor; use --precision float32, or "
-            "--runtime openvino"
-        )
-    log.info("precision: float32, the only one of runtime onnx")
-    return torch.float32
-
-
-def make_engine(
-    runtime: str, vit: TransformersVit, *, block: int, features: str, precision: torch.dtype
-) -> Engine:
-    """Export the blocks of a ViT, or take them from the cache, and open them in a runtime.
+def make_engine(vit: TransformersVit, *, blocks: tuple[int, ...], precision: torch.dtype) -> Engine:
+    """Convert the blocks of a ViT to OpenVINO.
 
     Parameters
     ----------
-    runtime : str
-        "openvino" or "onnx".
     vit : TransformersVit
-    block, features, precision
+    blocks, precision
         As in `acseg.backbone.backbone.Backbone`.
 
     Returns
     -------
     callable
-        From tokens (B, T, D), and cosines and sines of rotary positions, to pixels (B, N, D) and
+        From tokens (B, T, D), and cosines and sines of rotary positions, to tokens (B, N, D') and
         attention (B, N).
     """
-    blocks, example = portable_blocks(vit, block, features)
-    if runtime == "onnx":
-        from acseg.backbone.onnx_engine import OnnxEngine
-
-        return OnnxEngine(blocks, example)
     from acseg.backbone.openvino_engine import OpenVinoEngine
 
-    return OpenVinoEngine(blocks, example, precision)
+    return OpenVinoEngine(*portable_blocks(vit, blocks), precision)

@@ -1,9 +1,9 @@
-"""Overlapping patches: a denser grid of pixels from the same ViT.
+"""Overlapping patches: a denser grid of tokens from the same ViT.
 
 With a patch of 16 and a stride of 8 every patch shares half of itself with its neighbours, and the
-grid has twice the pixels each way. Padding the image by patch - stride, half before and half
+grid has twice the tokens each way. Padding the image by patch - stride, half before and half
 after, makes the grid exactly (H / stride) x (W / stride), and puts the middle of patch i at
-stride * (i + 1/2), just where pixel i of such a grid belongs. Both interpolated position tables
+stride * (i + 1/2), just where token i of such a grid belongs. Both interpolated position tables
 and rotary positions go by that middle, so both stay true on the denser grid.
 """
 
@@ -19,7 +19,7 @@ from acseg.errors import BackboneError
 
 
 def set_stride(vit: TransformersVit | TimmVit, stride: int) -> None:
-    """Make a ViT take patches every `stride` image points, in place.
+    """Make a ViT take patches every `stride` pixels, in place.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def set_stride(vit: TransformersVit | TimmVit, stride: int) -> None:
         Fresh, with a stride of its patch. A stride equal to the patch changes nothing.
     stride : int
         At least 1, a divisor of the patch: 4 or 8 for a patch of 16. Half the stride means four
-        times the pixels and more than four times the work.
+        times the tokens and more than four times the work.
 
     Raises
     ------

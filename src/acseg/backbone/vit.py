@@ -1,16 +1,17 @@
 """Running a ViT block by block: one way for the models of transformers, one for those of timm.
 
-Both give the same: the pixels of one block after the ViT's final layer norm, and the attention of
-the last block. Prefix tokens (CLS, registers) are counted from the configuration and cut off.
+Both give the tokens of the blocks asked for after the ViT's final layer norm, while an `Attention`
+watches the last block. Prefix tokens (CLS, registers) are counted from the configuration, cut off.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
-from acseg.backbone.attention import LastAttention
+from acseg.backbone.attention import Attention, Enough
 from acseg.errors import BackboneError
 
 
@@ -57,7 +58,7 @@ class TransformersVit(nn.Module):
         """The convolution that turns patches into tokens."""
         return next(m for m in self.model.embeddings.modules() if isinstance(m, nn.Conv2d))
 
-    def embed(self, images: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
+    def embed(self, images: Tensor) -> tuple[Tensor, dict[str, Any]]:
         """Turn images (B, 3, H, W) into tokens (B, T, D) and what every block needs besides."""
         embeddings = self.model.embeddings
         if self.kind == "dinov3_vit":
@@ -69,26 +70,43 @@ class TransformersVit(nn.Module):
         return embeddings(images, interpolate_pos_encoding=True), {}
 
     def run(
-        self, tokens: torch.Tensor, block: int, **extra: Any
-    ) -> tuple[torch.Tensor, LastAttention]:
-        """Turn tokens (B, T, D) of `embed` into the pixels of `block` and the last attention."""
-        attention = LastAttention()
-        chosen = tokens
-        for number, layer in enumerate(self.blocks, start=1):
-            if number == self.layers:
-                with attention:
-                    tokens = layer(tokens, **extra)
-            else:
-                tokens = layer(tokens, **extra)
-            if number == block:
-                chosen = tokens
-        norm = self.model.norm if self.kind == "dinov3_vit" else self.model.layernorm
-        return norm(chosen)[:, self.prefix :], attention
+        self, tokens: Tensor, blocks: Sequence[int], attention: Attention, **extra: Any
+    ) -> Tensor:
+        """Run the blocks; those above the last one asked for only as far as attention needs them.
 
-    def forward(self, images: torch.Tensor, block: int) -> tuple[torch.Tensor, LastAttention]:
-        """Return the pixels (B, N, D) of `block` (1..layers) and the last block's attention."""
+        Parameters
+        ----------
+        tokens : torch.Tensor
+            (B, T, D) of `embed`.
+        blocks : sequence of int
+            Whose tokens are wanted, 1..layers, ascending.
+        attention : Attention
+            Entered already; keeps what the last block attended to.
+        **extra
+            Of `embed`.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, N, D * len(blocks)); see `join_blocks`.
+        """
+        norm = self.model.norm if self.kind == "dinov3_vit" else self.model.layernorm
+        wanted: dict[int, Tensor] = {}
+        for number, layer in enumerate(self.blocks, start=1):
+            attention.stop = number == self.layers and number not in blocks
+            try:
+                tokens = layer(tokens, **extra)
+            except Enough:
+                break
+            if number in blocks:
+                wanted[number] = norm(tokens)[:, self.prefix :]
+        attention.stop = False
+        return join_blocks([wanted[number] for number in blocks])
+
+    def forward(self, images: Tensor, blocks: Sequence[int], attention: Attention) -> Tensor:
+        """Turn images (B, 3, H, W) into the tokens (B, N, D * len(blocks)) of blocks."""
         tokens, extra = self.embed(images)
-        return self.run(tokens, block, **extra)
+        return self.run(tokens, blocks, attention, **extra)
 
 
 class TimmVit(nn.Module):
@@ -124,17 +142,40 @@ class TimmVit(nn.Module):
         self.patch = one_side(vit.patch_embed.patch_size, "patch")
         self.prefix = int(vit.num_prefix_tokens)
 
-    def forward(self, images: torch.Tensor, block: int) -> tuple[torch.Tensor, LastAttention]:
-        """Return the pixels (B, N, D) of `block` (1..layers) and the last block's attention."""
-        with LastAttention() as attention:  # every block runs; the last one is remembered
-            (pixels,) = self.model.timm_model.forward_intermediates(
-                images, indices=[block - 1], norm=True, output_fmt="NLC", intermediates_only=True
-            )
-        return pixels, attention
+    def forward(self, images: Tensor, blocks: Sequence[int], attention: Attention) -> Tensor:
+        """Turn images (B, 3, H, W) into the tokens (B, N, D * len(blocks)) of blocks.
+
+        `attention` was entered already. Every block runs, and the last one is remembered.
+        """
+        found = self.model.timm_model.forward_intermediates(
+            images,
+            indices=[block - 1 for block in blocks],
+            norm=True,
+            output_fmt="NLC",
+            intermediates_only=True,
+        )
+        return join_blocks(found)
 
 
-def keep_every_patch(
-    sequence: torch.Tensor, noise: torch.Tensor | None = None
-) -> tuple[torch.Tensor, None, None]:
+def join_blocks(tokens: Sequence[Tensor]) -> Tensor:
+    """Join the tokens of blocks along D.
+
+    Parameters
+    ----------
+    tokens : sequence of torch.Tensor
+        (B, N, D) of each block, after the final layer norm.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, N, D * len(tokens)). One block stays as it is; of several, each is brought to unit
+        length first, so that all count alike in a cosine.
+    """
+    if len(tokens) == 1:
+        return tokens[0]
+    return torch.cat([functional.normalize(each.float(), dim=-1) for each in tokens], dim=-1)
+
+
+def keep_every_patch(sequence: Tensor, noise: Tensor | None = None) -> tuple[Tensor, None, None]:
     """Stand in for MAE's random masking: hand on all patches in their own order."""
     return sequence, None, None

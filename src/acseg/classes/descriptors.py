@@ -26,11 +26,11 @@ from acseg.settings import DESCRIPTORS as KINDS
 
 
 class Encoded(Protocol):
-    """What an encoder returns: pixels (B, N, D) and the grid (h, w) with N = h w."""
+    """What an encoder returns: tokens (B, N, D) and the grid (h, w) with N = h w."""
 
     @property
-    def pixels(self) -> Tensor:
-        """(B, N, D) pixel representations."""
+    def tokens(self) -> Tensor:
+        """(B, N, D) patch tokens."""
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -133,7 +133,7 @@ def describe_crops(
                 raise ValueError("this backbone gives no CLS token; use pool 'mean'")
             found.append(cls.float())
         elif masks is None:
-            found.append(encoded.pixels.float().mean(dim=1))
+            found.append(encoded.tokens.float().mean(dim=1))
         else:
             found.append(_inside_mean(encoded, masks[first : first + batch]))
     if not found:
@@ -145,7 +145,7 @@ def _inside_mean(encoded: Encoded, masks: Tensor) -> Tensor:
     weight = functional.adaptive_avg_pool2d(masks[:, None].float(), encoded.grid).flatten(1)
     weight = torch.where(weight.sum(dim=1, keepdim=True) > 0, weight, torch.ones_like(weight))
     weight = weight / weight.sum(dim=1, keepdim=True)  # (B, N)
-    return torch.einsum("bn,bnd->bd", weight.to(encoded.pixels.device), encoded.pixels.float())
+    return torch.einsum("bn,bnd->bd", weight.to(encoded.tokens.device), encoded.tokens.float())
 
 
 def describe_regions(

@@ -50,10 +50,10 @@ def fit(
         ),
     ] = None,
     block: Annotated[
-        int | None,
+        str | None,
         typer.Option(
-            help="Block of the ViT whose tokens are the pixels, counted from 1. Default: what its "
-            "family needs."
+            help="Block of the ViT whose tokens are used, counted from 1, or several to be joined: "
+            "9,10,11,12. Default: what its family needs."
         ),
     ] = None,
     foreground: Annotated[
@@ -107,7 +107,7 @@ def fit(
         learning_rate=learning_rate,
         side=side,
         stride=stride,
-        block=block,
+        block=_blocks(block),
         foreground=foreground,
         descriptor=descriptor,
         seed=seed,
@@ -149,6 +149,18 @@ def _only_a_run(folder: Path) -> None:
     other = [name for name in other if not PARTIAL.fullmatch(name)]  # of a call that was killed
     if other:
         raise typer.BadParameter(f"{folder} holds {other[0]}, which no RUN does; not overwritten")
+
+
+def _blocks(text: str | None) -> int | tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        several = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"--block takes a number, or several such as 9,10,11,12, not {text!r}"
+        ) from None
+    return several if len(several) > 1 else several[0]
 
 
 def _whole(text: str, option: str) -> int:

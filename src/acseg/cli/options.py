@@ -39,8 +39,8 @@ Precision = Annotated[
 Runtime = Annotated[
     str,
     typer.Option(
-        help="What runs the backbone on a processor: torch, openvino, onnx, or auto (the fastest "
-        "that is installed)."
+        help="What runs the backbone on a processor: torch, openvino, or auto (openvino where "
+        "it is installed)."
     ),
 ]
 Merge = Annotated[

@@ -13,7 +13,6 @@ import torch
 
 from acseg import __version__
 from acseg.backbone.quiet import quiet_export
-from acseg.backbone.runtime import NEEDS
 from acseg.backbone.vit import TransformersVit
 from acseg.classes.ids import drawn_ids
 from acseg.errors import DataError, RunError
@@ -72,7 +71,7 @@ def export_onnx(
         raise DataError(f"{path}: the name of an ONNX file ends in .onnx")
     if path.exists() and not overwrite:
         raise DataError(f"{path} is there already; --overwrite replaces it")
-    missing = [m for m in NEEDS["onnx"][:2] if importlib.util.find_spec(m) is None]
+    missing = [m for m in ("onnx", "onnxscript") if importlib.util.find_spec(m) is None]
     if missing:
         raise DataError(f"{missing[0]} is not installed: pip install 'acseg[onnx]'")
     model = _in_float32(run_or_model)

@@ -122,7 +122,7 @@ def segment_large(
     with BlendedScores(layout, len(concepts.alive), folder=path.parent) as scores:
         count, done = len(layout.tops) * len(layout.lefts), 0
         for tiles, images in _batches(model, windows, layout, list(layout.tiles())):
-            grids = _scores(concepts, _encoded(model, images).pixels)
+            grids = _scores(concepts, _encoded(model, images).tokens)
             for tile, grid in zip(tiles, grids, strict=True):
                 cells = grid.unflatten(0, (layout.high, layout.wide)).cpu().numpy()
                 scores.add(tile.row, tile.column, cells)
@@ -171,7 +171,7 @@ def find_concepts(model: "ACSeg", windows: Windows, layout: Layout) -> Concepts:
     each = max(1, SAMPLE_PIXELS // len(sample))
     drawn = []
     for tiles, images in _batches(model, windows, layout, sample):
-        pixels = _encoded(model, images).pixels  # (b, N, D)
+        pixels = _encoded(model, images).tokens  # (b, N, D)
         for i in range(len(tiles)):
             some = np.sort(random.permutation(pixels.shape[1])[:each])
             drawn.append(pixels[i, some])
@@ -194,7 +194,7 @@ def _merge_threshold(model: "ACSeg", windows: Windows) -> float | Tensor:
         windows.height, windows.width, side=model.side, multiple=model.backbone.patch
     )
     features = _encoded(model, resize(overview(windows, size), size)[None])
-    return merge_thresholds(features.pixels, features.grid, limit, ground)
+    return merge_thresholds(features.tokens, features.grid, limit, ground)
 
 
 def _classified(model: "ACSeg", windows: Windows, layout: Layout, concepts: Concepts) -> Concepts:
@@ -209,7 +209,7 @@ def _classified(model: "ACSeg", windows: Windows, layout: Layout, concepts: Conc
     counts = torch.zeros(k, device=device)
     for _, images in _batches(model, windows, layout, _sample(model, layout)):
         features = _encoded(model, images)
-        scores = _scores(concepts, features.pixels)
+        scores = _scores(concepts, features.tokens)
         regions = find_regions(assign(scores).unflatten(1, features.grid))
         vectors = concepts.vectors.expand(len(images), -1, -1)
         found = Conceptualized(features, vectors, scores, regions)

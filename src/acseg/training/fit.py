@@ -144,7 +144,7 @@ def _fit(
         "failed": len(failed),
         "loss": diary[-1]["loss"] if diary else None,
         "concepts": float(np.mean((kinds.rows[kinds.present()] != NONE).sum(1))),
-        "block": model.backbone.block,
+        "blocks": list(model.backbone.blocks),
     }
     lines = [json.dumps({"path": p, "error": r}, ensure_ascii=False) for p, r in model.failed_]
     write_atomic(run / "failed.jsonl", "".join(line + "\n" for line in lines))

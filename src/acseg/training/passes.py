@@ -108,7 +108,7 @@ class PixelSample:
     ) -> list[tuple[NDArray[Any], ...] | None]:
         """Give the arrays of each picture of a batch, None where its features are not finite."""
         encoded = model.backbone(images)
-        features, good = encoded.pixels, encoded.finite().cpu().numpy()  # (b, N, D), (b,)
+        features, good = encoded.tokens, encoded.finite().cpu().numpy()  # (b, N, D), (b,)
         seed = model.settings.seed
         some = np.stack([_sample(seed, i, features.shape[1], self.count) for i in indices])
         index = torch.from_numpy(some).to(features.device)[..., None]  # (b, P, 1)

@@ -4,8 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
 
-from acseg.backbone.attention import LastAttention
-from acseg.backbone.banded import ROWS, BandedAttention, banded_attention
+from acseg.backbone.attention import ROWS, Attention, Enough, banded_attention
 
 
 def plain(query, key, value, scale):
@@ -54,11 +53,23 @@ def test_takes_the_calls_it_is_faster_at(dtype, more, banded, monkeypatch):
         calls.append(args)
         return banded_attention(*args)
 
-    monkeypatch.setattr("acseg.backbone.banded.banded_attention", spy)
+    monkeypatch.setattr("acseg.backbone.attention.banded_attention", spy)
     q, k, v = (torch.randn(1, 2, 5, 8).to(dtype) for _ in range(3))
     expected = scaled_dot_product_attention(q, k, v, **more)
-    with BandedAttention(), LastAttention() as last:
+    with Attention(banded=True) as last:
         found = scaled_dot_product_attention(q, k, v, **more)
     assert bool(calls) == banded
-    assert last.query is q  # both watch the same call
+    assert last.query is q
     torch.testing.assert_close(found, expected, atol=0.05, rtol=0.05)
+
+
+def test_fused_where_plain_products_are_slow_and_stopped_where_asked():
+    q, k, v = (torch.randn(1, 2, 5, 8, dtype=torch.bfloat16) for _ in range(3))
+    with Attention() as attention:
+        found = scaled_dot_product_attention(q, k, v)
+        assert torch.equal(found, scaled_dot_product_attention(q, k, v))
+        attention.stop = True
+        with pytest.raises(Enough):
+            scaled_dot_product_attention(k, q, v)
+    assert attention.query is k
+    assert attention.cls_row(1).shape == (1, 4)
