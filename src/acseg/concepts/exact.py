@@ -62,7 +62,7 @@ def climb(gains: Tensor, labels: Tensor, *, levels: int = 8) -> Tensor:
     gains (N, N) is symmetric with a diagonal of 0.
     """
     for _ in range(levels):
-        labels = move_tokens(gains, labels)
+        labels = compact(move_tokens(gains, labels))
         member = F.one_hot(labels).to(gains.dtype)  # (N, k)
         merged = merge_parts(member.mT @ (gains @ member), member.sum(0))  # (k,)
         if int(merged.max()) + 1 == member.shape[1]:
@@ -76,12 +76,13 @@ def merge_parts(gains: Tensor, sizes: Tensor) -> Tensor:
 
     gains (k, k) sums of gains between parts, sizes (k,) tokens of each. Gives (k,), the new parts.
     """
-    total = gains.clone()
+    total = gains
     labels = torch.arange(len(total), device=total.device)
     while len(total) > 1:
-        mean = (total / (sizes[:, None] * sizes)).fill_diagonal_(-torch.inf)  # (k, k)
-        best, other = mean.max(dim=1)
         own = torch.arange(len(total), device=total.device)
+        # of one row, sums over the sizes of the others rank like means
+        best, other = (total / sizes).fill_diagonal_(-torch.inf).max(dim=1)
+        best = best / sizes  # (k,), mean gain with the most similar
         pair = (other[other] == own) & (own < other) & (best > TOLERANCE)
         left, right = own[pair], other[pair]
         if len(left) == 0:
@@ -89,45 +90,53 @@ def merge_parts(gains: Tensor, sizes: Tensor) -> Tensor:
             if float(best[top]) <= TOLERANCE:
                 break
             left, right = torch.minimum(top, other[top]), torch.maximum(top, other[top])
-        total[left] += total[right]
-        total[:, left] += total[:, right]
-        sizes = sizes.index_add(0, left, sizes[right])
-        keep = torch.ones_like(own, dtype=torch.bool).index_fill_(0, right, False)
-        place = keep.cumsum(0) - 1
-        place[right] = place[left]
-        labels, total, sizes = place[labels], total[keep][:, keep], sizes[keep]
+        place = own.index_copy(0, right, left).unique(return_inverse=True)[1]  # (k,)
+        total = add_rows(add_rows(total, place).mT, place)
+        sizes = add_rows(sizes, place)
+        labels = place[labels]
     return labels
+
+
+def add_rows(rows: Tensor, place: Tensor) -> Tensor:
+    """Add the rows of one place: rows (k, ...), place (k,) in 0..n - 1; gives (n, ...)."""
+    sums = rows.new_zeros(int(place.max()) + 1, *rows.shape[1:])
+    return sums.index_add_(0, place, rows)
 
 
 def move_tokens(gains: Tensor, labels: Tensor) -> Tensor:
     """Move tokens to the parts that they gain most in until none gains; gives new labels (N,)."""
     rows = torch.arange(len(labels), device=labels.device)
-    labels = compact(labels)
-    to_parts = part_gains(gains, labels)  # (N, k + 1), the last part is empty: alone
+    parts = int(labels.max()) + 1
+    member = F.one_hot(labels, parts + 1).to(gains.dtype)  # (N, k + 1), the last part is empty
+    to_parts = gains @ member  # (N, k + 1), sum of each token's gains over every part
     while True:
-        own = to_parts[rows, labels]
         best, target = to_parts.max(dim=1)
-        gain = best - own  # (N,)
-        alone = target == to_parts.shape[1] - 1
-        first_alone = int(torch.where(alone, gain, -1.0).argmax())
-        gain = gain.where(~alone | (rows == first_alone), 0.0)
+        gain = best - to_parts[rows, labels]  # (N,)
+        empty = torch.bincount(labels, minlength=to_parts.shape[1]) == 0
+        alone = empty[target]
+        gain[alone & (rows != torch.where(alone, gain, -1.0).argmax())] = 0  # one goes alone
         order = gain.argsort(descending=True, stable=True)
         chosen = order[: int((gain > TOLERANCE).sum())]
-        if len(chosen) == 0:
-            return labels
-        while True:
-            trial = compact(labels.index_copy(0, chosen, target[chosen]))
-            after = part_gains(gains, trial)
+        before = to_parts[rows, labels].sum()
+        while len(chosen):
+            trial = labels.index_copy(0, chosen, target[chosen])
+            after = to_parts + gains[chosen].mT @ changes(labels, trial, chosen, to_parts)
             # one token that gains raises Q for certain, and so is not asked
-            if len(chosen) == 1 or after[rows, trial].sum() > own.sum() + TOLERANCE:
+            if len(chosen) == 1 or after[rows, trial].sum() > before + TOLERANCE:
                 break
             chosen = chosen[: len(chosen) // 2]
+        if len(chosen) == 0:
+            return labels
         labels, to_parts = trial, after
+        if not bool((torch.bincount(labels, minlength=to_parts.shape[1]) == 0).any()):
+            to_parts = F.pad(to_parts, (0, 1))
 
 
-def part_gains(gains: Tensor, labels: Tensor) -> Tensor:
-    """Sum each token's gains over every part, and 0 for an empty part; gives (N, k + 1)."""
-    return F.pad(gains @ F.one_hot(labels).to(gains.dtype), (0, 1))
+def changes(labels: Tensor, trial: Tensor, chosen: Tensor, to_parts: Tensor) -> Tensor:
+    """Tell what the chosen tokens (m,) leave, -1, and where they go, 1; gives (m, k + 1)."""
+    change = to_parts.new_zeros(len(chosen), to_parts.shape[1])
+    change.scatter_(1, labels[chosen, None], -1.0)
+    return change.scatter_(1, trial[chosen, None], 1.0)
 
 
 def compact(labels: Tensor) -> Tensor:
