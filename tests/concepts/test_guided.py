@@ -63,7 +63,7 @@ def test_bands_do_not_show(monkeypatch):
     g = torch.Generator().manual_seed(4)
     scores, image = torch.rand(4, 6, 8, generator=g), torch.rand(3, 90, 70, generator=g)
     whole = draw_labels(scores, image)
-    monkeypatch.setattr("acseg.concepts.guided.BAND", 13)
+    monkeypatch.setattr("acseg.concepts.guided.BAND", 13 * 70)
     assert torch.equal(draw_labels(scores, image), whole)
 
 

@@ -20,7 +20,7 @@ FINE = 2  # cells of the coefficients for the side of a token
 RADIUS = 3  # of the window in these cells
 EPS = 1e-4  # of colours in 0..1
 SHARPNESS = 0.05  # cosine that divides the shares of two concepts by e
-BAND = 256  # rows that are drawn at once
+BAND = 2**16  # pixels that are drawn at once: they stay in the cache
 
 
 def draw_labels(
@@ -64,17 +64,27 @@ def draw_labels(
     p = F.interpolate(shares[None], size=side, mode="bilinear")[0]
     guide = F.interpolate(colours(image)[None], size=side, mode="area")[0]
     a, b = coefficients(guide, p, radius, eps)
-    maps = torch.cat([a.flatten(0, 1), b])  # (3 k + k, fh, fw)
-    labels = torch.empty(height, width, dtype=torch.int64, device=scores.device)
     columns = torch.arange(width, device=scores.device)
-    for top in range(0, height, BAND):
-        rows = torch.arange(top, min(top + BAND, height), device=scores.device)
-        wide = resample(resample(maps, rows, height, 1), columns, width, 2)  # (4 k, R, W)
-        slope, shift = wide.split([3 * len(p), len(p)])
-        band = colours(image[:, rows])  # (3, R, W)
-        q = (slope.view(len(p), 3, len(rows), width) * band).sum(1) + shift  # (k, R, W)
-        labels[rows] = q.argmax(0)
+    maps = resample(torch.cat([a, b[:, None]], dim=1), columns, width, 3)  # (k, 4, fh, W)
+    labels = torch.empty(height, width, dtype=torch.int64, device=scores.device)
+    step = max(1, BAND // width)
+    for top in range(0, height, step):
+        rows = torch.arange(top, min(top + step, height), device=scores.device)
+        band = resample(maps, rows, height, 2)  # (k, 4, R, W)
+        q = band[:, 3]
+        for channel, colour in enumerate(colours(image[:, rows])):
+            q = q.addcmul(band[:, channel], colour)
+        labels[rows] = first_largest(q)
     return labels
+
+
+def first_largest(q: Tensor) -> Tensor:
+    """Give argmax over the first dimension of q (k, R, W), which PyTorch does slowly; (R, W)."""
+    best, label = q[0], torch.zeros(q.shape[1:], dtype=torch.int64, device=q.device)
+    for number in range(1, len(q)):
+        label.masked_fill_(q[number] > best, number)
+        best = torch.maximum(best, q[number])
+    return label
 
 
 def coefficients(guide: Tensor, p: Tensor, radius: int, eps: float) -> tuple[Tensor, Tensor]:
@@ -111,13 +121,13 @@ def inverse(matrix: Tensor) -> Tensor:
 
 
 def resample(maps: Tensor, places: Tensor, size: int, dim: int) -> Tensor:
-    """Read maps (c, h, w) along a dimension at some of `size` places, linearly between cells."""
+    """Read maps along a dimension at some of `size` places, linearly between their cells."""
     cells = maps.shape[dim]
     at = ((places + 0.5) * (cells / size) - 0.5).clamp(0, cells - 1)
     low = at.long().clamp(max=max(cells - 2, 0))
     high = (low + 1).clamp(max=cells - 1)
-    share = (at - low).view(-1, *[1] * (2 - dim))
-    return maps.index_select(dim, low) * (1 - share) + maps.index_select(dim, high) * share
+    share = (at - low).view(-1, *[1] * (maps.ndim - 1 - dim))
+    return maps.index_select(dim, low).lerp(maps.index_select(dim, high), share)
 
 
 def colours(image: Tensor) -> Tensor:
