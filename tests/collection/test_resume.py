@@ -297,9 +297,7 @@ def test_temporary_files_of_a_killed_call_are_cleaned_up(
     before = files_below(out)
     for place in ("", "labels/wide/", "overlays/", ".acseg/"):
         (out / f"{place}.0123456789abcdef.part").write_text("half")
-    (out / ".acseg" / "lock").write_text(
-        '{"process": 1, "machine": "x"}'
-    )  # as a killed call leaves it
+    (out / ".acseg" / "lock").write_text('{"process": 1, "machine": "x"}')  # as kills do
     run_collection(model, [folder], out)
     assert files_below(out) == before
 

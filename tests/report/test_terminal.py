@@ -120,6 +120,6 @@ def test_an_overlay_that_is_gone_is_said_and_counted(out: Path) -> None:
     (out / "overlays" / "0.jpg").unlink()
     console = terminal(width=80, height=30)
     assert show_output(out, console) == 1
-    assert "no such file" in text(console)
+    assert "it has no overlay" in text(console)
     with pytest.raises(DataError, match=r"segments\.jsonl"):
         show_output(out / "labels", console)

@@ -24,7 +24,7 @@ from acseg.errors import DataError
 from acseg.names import safe_text
 from acseg.output.label_png import read_labels, read_labels_small
 from acseg.output.names import label_name, locate, overlay_of
-from acseg.output.palette import VOID
+from acseg.output.palette import VOID, colour_table
 from acseg.output.records import ClassRecord, Kind, Record, iterate_records, read_classes
 from acseg.output.tally import Tally
 from acseg.output.writing import Writing, open_writing
@@ -96,10 +96,12 @@ class Output:
         tally = self.tally()
         if tally.kind == "concepts":
             return []
-        table = self.path("classes.json")
-        given = {item.id: item for item in read_classes(table)} if table.exists() else {}
+        file = self.path("classes.json")
+        given = {item.id: item for item in read_classes(file)} if file.exists() else {}
+        table = colour_table({item.id: item.colour for item in given.values()}).tolist()
+        colours = {c: (red, green, blue) for c, (red, green, blue) in enumerate(table)}
         more = {c: count.name for c, count in tally.counts.items() if c not in given}
-        given |= {item.id: item for item in tally.classes(more)}
+        given |= {item.id: item for item in tally.classes(more, colours)}
         return [given[c] for c in sorted(given)]
 
     def require_classes(self, count: int) -> None:

@@ -1,5 +1,6 @@
 """Colours of labels: the same for the same label always, apart for colour-blind readers too."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -62,6 +63,25 @@ def palette(n: int) -> np.ndarray:
     (n, 3) uint8
     """
     return _table()[np.arange(n) % VOID].copy()
+
+
+def colour_table(given: Mapping[int, tuple[int, int, int]]) -> np.ndarray:
+    """Colour labels 0..254: as given, else by the palette; no colour given is used once more.
+
+    Returns
+    -------
+    (255, 3) uint8
+    """
+    table = palette(VOID)
+    taken = set(given.values())
+    usual = [(red, green, blue) for red, green, blue in table.tolist()]
+    spare = [usual[label] for label in sorted(given) if usual[label] not in taken]
+    for label in range(VOID):
+        if label in given:
+            table[label] = given[label]
+        elif usual[label] in taken:
+            table[label] = spare.pop(0)
+    return table
 
 
 def appearance(colours: np.ndarray) -> np.ndarray:
