@@ -120,7 +120,7 @@ class Writing:
                 f"{other} pictures in {safe_text(self.folder)} were drawn with other merges and "
                 "drops; `acseg name RUN --out OUT` brings them up to date, or use another -o"
             )
-        self._order = names
+        self._order += names
         places = label_name(names, given)
         return [(name, places[name]) for name in names]
 
@@ -229,7 +229,8 @@ class Writing:
             Inputs that gave no picture.
         """
         failures = [*failures, *self._failures]
-        own, now = Tally(), set(self._order)
+        order = list(dict.fromkeys(self._order))
+        own, now = Tally(), set(order)
         before = [path for path in self._manifest if path not in now]
 
         def records() -> Iterator[Record]:
@@ -237,7 +238,7 @@ class Writing:
             for record in failures:
                 own.add(record)
                 yield record
-            for path in self._order:
+            for path in order:
                 if path in self._manifest:
                     record = self._parsed(path)
                     own.add(record)
@@ -246,7 +247,7 @@ class Writing:
         known = {c: name for c, name in (classes or {}).items() if name}
         found = named(records(), known if names is None else names)
         tally, digest = write_tables(self.folder, found, classes)
-        self._manifest.sort([*before, *self._order])
+        self._manifest.sort([*before, *order])
         return Finished(tally, own, digest)
 
     def settled(self, **facts: object) -> bool:
