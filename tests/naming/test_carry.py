@@ -110,7 +110,7 @@ def test_it_draws_what_predicting_again_draws(tiny_run: Path, photos, tmp_path: 
     run_collection(model, [more], tmp_path / "a", kind="classes")
     # A merge that is taken back needs predict, on all pictures.
     model.name().becomes_.clear()
-    with pytest.raises(DataError, match=r"1 pictures in .* were drawn with other merges and drops"):
+    with pytest.raises(DataError, match=r"1 pictures in .* that are not among these were drawn"):
         run_collection(model, [folder], tmp_path / "a", kind="classes")
     run_collection(model, [folder, more], tmp_path / "a", kind="classes")
     run_collection(model, [folder, more], tmp_path / "c", kind="classes")

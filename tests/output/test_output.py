@@ -13,7 +13,7 @@ from acseg.output.label_png import encode_labels
 from acseg.output.records import Record
 from acseg.segmentation import find_segments
 
-KEY = "model.machine."
+KEY = "model.settings.machine."
 CLASSES = {0: "background", 3: "road", 4: "=1+1", 7: None}
 
 
@@ -150,8 +150,8 @@ def test_pictures_drawn_with_other_merges_are_not_mixed(
     tmp_path: Path, maps: dict[str, np.ndarray]
 ) -> None:
     put(tmp_path / "out", {"a.jpg": maps["a.jpg"]})
-    with pytest.raises(DataError, match=r"1 pictures in .*other merges and drops"):
+    with pytest.raises(DataError, match=r"1 pictures in .*other settings, merges or drops"):
         put(tmp_path / "out", {"sub/b.jpg": maps["sub/b.jpg"]}, key=KEY + "7>3")
     put(tmp_path / "out", {"a.jpg": maps["a.jpg"]}, key=KEY + "7>3")
-    with pytest.raises(DataError, match="out holds classes of another model or other settings"):
-        put(tmp_path / "out", {"a.jpg": maps["a.jpg"]}, key="other.machine.")
+    with pytest.raises(DataError, match="out holds classes of another model; use another -o"):
+        put(tmp_path / "out", {"a.jpg": maps["a.jpg"]}, key="other.settings.machine.")

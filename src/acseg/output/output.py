@@ -14,7 +14,7 @@ A folder holds the pictures of one kind ("concepts" or "classes") and one model;
 added. Nothing inside it is opened through a symbolic link.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,16 +37,19 @@ class Output:
     Parameters
     ----------
     folder : str or Path
-    photos : str or Path, optional
-        Where the photographs lie, by their relative names. Default: where ``segments.jsonl`` says.
+    photos : str, Path or mapping, optional
+        The folder where the photographs lie, by their relative names; or where each lies. Default,
+        and for others: where ``segments.jsonl`` says.
 
     Every method raises DataError, naming the file and the fault, if ``segments.jsonl`` or
     ``classes.json`` is missing or broken, or something in the folder is a symbolic link.
     """
 
-    def __init__(self, folder: str | Path, *, photos: str | Path | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, *, photos: str | Path | Mapping[str, str | Path] | None = None
+    ) -> None:
         self.folder = Path(folder)
-        self._photos = None if photos is None else Path(photos)
+        self._photos = Path(photos) if isinstance(photos, str | Path) else photos or {}
         self._stamp: tuple[int, int] | None = None
         self._tally = Tally()
         self._places: dict[str, str] | None = None
@@ -160,13 +163,18 @@ class Output:
 
     def photograph(self, record: Record) -> Path | None:
         """Say where the photograph of a picture lies; None where it is no longer there."""
-        if self._photos is not None:
+        if isinstance(self._photos, Path):
             path = self._photos / record.path
+        elif record.path in self._photos:
+            path = Path(self._photos[record.path])
         elif record.source:
             path = locate(self.folder, record.source)
         else:
             return None
-        return path if path.is_file() else None
+        try:
+            return path if path.is_file() else None
+        except OSError:  # a name that is too long
+            return None
 
     @contextmanager
     def writing(self, kind: Kind, key: str, *, overwrite: bool = False) -> Iterator[Writing]:
