@@ -7,7 +7,6 @@ from acseg.names import safe_text
 from acseg.output.claim import Key
 from acseg.output.manifest import Entry
 from acseg.output.names import locate, source_of
-from acseg.output.records import parse_record
 
 
 def name_inputs(
@@ -47,7 +46,9 @@ def name_inputs(
         old = Key.parse(entry.model)
         if old.model and not old.mixes_with(now):
             differ.add(entry.path)
-        given[entry.path] = (parse_record(entry.record).labels or "").removeprefix("labels/")
+        for name in entry.files:
+            if name.startswith("labels/"):
+                given[entry.path] = name.removeprefix("labels/")
         sources[entry.path] = entry.source
         if entry.source:
             names_of[entry.source] = entry.path
