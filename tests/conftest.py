@@ -119,6 +119,7 @@ def tiny_settings(tiny_backbone: Path) -> dict[str, Any]:
         "foreground": "mean",
         "device": "cpu",
         "precision": "float32",
+        "runtime": "torch",
     }
 
 
