@@ -21,6 +21,7 @@ def test_the_public_names_are_there() -> None:
     from acseg.concepts.generator import AdaptiveConceptGenerator
     from acseg.concepts.modularity import modularity_loss
     from acseg.model import ACSeg
+    from acseg.model.one_call import segment
     from acseg.model.segmentation import Segmentation
 
     assert sorted(acseg.__all__) == [
@@ -28,9 +29,11 @@ def test_the_public_names_are_there() -> None:
         "AdaptiveConceptGenerator",
         "Segmentation",
         "modularity_loss",
+        "segment",
     ]
     assert acseg.ACSeg is ACSeg
     assert acseg.Segmentation is Segmentation
+    assert acseg.segment is segment
     assert acseg.modularity_loss is modularity_loss
     assert acseg.AdaptiveConceptGenerator is AdaptiveConceptGenerator
 

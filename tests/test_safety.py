@@ -11,9 +11,10 @@ import acseg
 SOURCE = Path(acseg.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 MODULES = {"pickle", "cPickle", "_pickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
+OURS = {"ACSeg.from_pretrained"}  # reads config.json and safetensors
 CALLS = {
     *("eval", "exec", "compile", "__import__"),
-    *("torch.load", "torch.save", "torch.hub.load", "torch.jit.load", "torch.package"),
+    *("torch.save", "torch.hub.load", "torch.jit.load", "torch.package"),
     *("os.system", "os.popen", "pandas.read_pickle", "yaml.load"),
 }
 
@@ -47,7 +48,11 @@ def faults(tree: ast.AST) -> Iterator[str]:
         loads_array = named(node.func) in ("np.load", "numpy.load")
         if loads_array and "allow_pickle" not in told:
             yield f"line {node.lineno}: numpy.load without allow_pickle=False"
-        from_hub = named(node.func).endswith(".from_pretrained")
+        only = told.get("weights_only")
+        plain = isinstance(only, ast.Constant) and only.value is True
+        if named(node.func) == "torch.load" and not plain:
+            yield f"line {node.lineno}: torch.load without weights_only=True"
+        from_hub = named(node.func).endswith(".from_pretrained") and named(node.func) not in OURS
         if from_hub and "trust_remote_code" not in told:
             yield f"line {node.lineno}: from_pretrained without trust_remote_code=False"
         weights = named(node.func).startswith("AutoModel")
@@ -67,6 +72,8 @@ def test_no_file_opens_a_pickle_or_runs_what_it_reads(path: Path) -> None:
         "import pickle",
         "from joblib import load",
         "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "torch.load(path, weights_only=told)",
         "eval(text)",
         "AutoModel.from_pretrained(x)",
         "AutoModel.from_pretrained(x, trust_remote_code=True)",

@@ -150,17 +150,17 @@ def test_a_pipe_between_programs(tiny_run: Path, photograph: Photograph) -> None
 
 @pytest.mark.parametrize(("data", "words"), [(b"", "is empty"), (b"text", "not a picture")])
 def test_what_is_no_picture_is_status_1_and_nothing_is_written(
-    data: bytes, words: str, acseg: Acseg, stdin: Stdin
+    data: bytes, words: str, tiny_run: Path, acseg: Acseg, stdin: Stdin
 ) -> None:
     stdin(data)
-    status, out, err = acseg("segment", "-")
+    status, out, err = acseg("segment", "-", "--model", tiny_run)
     assert (status, out) == (1, b"")
     assert err.startswith("failed: standard input: ")
     assert words in err
 
 
-def test_a_file_that_is_none_is_named(acseg: Acseg, tmp_path: Path) -> None:
-    status, out, err = acseg("segment", tmp_path / "gone.jpg", "-o", "-")
+def test_a_file_that_is_none_is_named(acseg: Acseg, tiny_run: Path, tmp_path: Path) -> None:
+    status, out, err = acseg("segment", tmp_path / "gone.jpg", "-o", "-", "--model", tiny_run)
     assert (status, out) == (1, b"")
     assert err == f"failed: {tmp_path / 'gone.jpg'}: no such file\n"
 

@@ -1,11 +1,12 @@
 """The exported graph draws what the model draws, for any number and size of photographs."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from acseg.concepts.ground import ground_score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -13,9 +14,10 @@ from transformers import ViTConfig, ViTModel
 
 from acseg.classes.foreground import split_foreground
 from acseg.concepts.generator import AdaptiveConceptGenerator
+from acseg.concepts.threshold import picture_threshold
 from acseg.errors import DataError, ModelError
 from acseg.export.onnx import build_core, export_onnx
-from acseg.export.onnx_core import foreground_of
+from acseg.export.onnx_core import foreground_of, part_numbers, threshold_of
 from acseg.images.batch import to_tensor
 from acseg.images.read import read_image
 from acseg.model import ACSeg
@@ -23,12 +25,11 @@ from acseg.model import ACSeg
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-GROUND = 0.25  # about half of the test photographs score more
 SIZES = [(64, 80), (90, 40), (33, 200), (32, 32)]  # the last is the size of training
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tmp_path_factory: pytest.TempPathFactory) -> ACSeg:
     """A small model with classes: everything that the graph can hold."""
     folder = tmp_path_factory.mktemp("backbone")
     torch.manual_seed(3)
@@ -48,29 +49,29 @@ def model(tmp_path_factory):
         str(folder),
         side=32,
         stride=4,
-        rounds=2,
-        merge=0.55,
-        ground=GROUND,
+        division="generator",
+        edges=False,
         concepts=5,
-        descriptor="mean-token",
+        foreground="mean",
         device="cpu",
         precision="float32",
         runtime="torch",
     )
-    model.generator_ = AdaptiveConceptGenerator(24, concepts=5, steps=1).eval()
+    model.generator_ = AdaptiveConceptGenerator(24, concepts=5).eval()
     model.generator_.requires_grad_(False)
     model.centres_ = torch.randn(4, 24).numpy()
+    model.foreground_ = "mean"
     model.names_, model.becomes_ = {2: "Straße"}, {3: 255, 4: 1}
     return model
 
 
 @pytest.fixture(scope="module")
-def session(model, tmp_path_factory):
+def session(model: ACSeg, tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = export_onnx(model, tmp_path_factory.mktemp("onnx") / "model.onnx")
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def photographs(height, width, n, seed=0):
+def photographs(height: int, width: int, n: int, seed: int = 0) -> np.ndarray:
     """Blocks of colour with noise, so that there is something to segment."""
     random = np.random.default_rng(seed)
     photos = []
@@ -83,112 +84,155 @@ def photographs(height, width, n, seed=0):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("n", [1, 3])
-def test_draws_what_the_model_draws(size, n, model, session):
+def test_draws_what_the_model_draws(
+    size: tuple[int, int], n: int, model: ACSeg, session: Any
+) -> None:
     photos = photographs(*size, n)
     concepts, classes = session.run(["concepts", "classes"], {"photos": photos})
     assert concepts.dtype == classes.dtype == np.uint8
     assert concepts.shape == classes.shape == (n, *size)
-    expected = np.stack([s.labels for s in model.segment(list(photos))])
-    assert (concepts == expected).mean() > 0.999
-    predicted = np.stack([s.labels for s in model.predict(list(photos))])
-    assert (classes == predicted).mean() > 0.999
+    np.testing.assert_array_equal(concepts, [s.labels for s in model.segment(list(photos))])
+    np.testing.assert_array_equal(classes, [s.labels for s in model.predict(list(photos))])
 
 
-def test_the_test_photographs_show_something(model):
+def test_the_test_photographs_show_something(model: ACSeg) -> None:
     photos = [p for size in SIZES for p in photographs(*size, 3)]
     numbers = {len(s.segments) for s in model.segment(photos)}
-    assert len(numbers) > 1  # merging decides otherwise from picture to picture
-    drawn = {c for s in model.predict(photos) for c in np.unique(s.labels)}
+    assert len(numbers) > 1
+    merged = [
+        len(c.division.tree.sizes) - int(c.division.tree.cut(0.5).max()) - 1
+        for photo in photos
+        for c in model.pipeline.concepts(to_tensor(photo, side=32, multiple=8)[None])
+        if c is not None
+    ]
+    assert max(merged) > 0  # merging decides otherwise from picture to picture
+    drawn = {int(c) for s in model.predict(photos) for c in np.unique(s.labels)}
     assert {0, 255} <= drawn
     assert len(drawn) > 2
 
 
-def test_the_test_photographs_are_figures_and_scenes(model):
-    photos = [p for size in SIZES for p in photographs(*size, 3)]
-    scores = []
-    for photo in photos:
-        features = model.backbone(to_tensor(photo, side=32, multiple=8)[None])
-        scores.append(ground_score(features.tokens, features.grid).item())
-    assert 3 < sum(score < GROUND for score in scores) < 9
-
-
-def test_takes_names_and_settings_along(session):
+def test_takes_names_and_settings_along(session: Any) -> None:
     facts = json.loads(session.get_modelmeta().custom_metadata_map["acseg"])
     assert facts["names"] == {"2": "Straße"}
-    assert facts["settings"]["merge"] == 0.55
+    assert facts["settings"]["dividing"]["concepts"] == 5
+
+
+def test_a_model_folder_without_classes_has_concepts_alone(model: ACSeg, tmp_path: Path) -> None:
+    plain = ACSeg(**model.get_params())
+    plain.generator_ = model.generator_
+    plain.save_pretrained(tmp_path / "model")
+    path = export_onnx(tmp_path / "model", tmp_path / "model.onnx")
+    alone = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert [output.name for output in alone.get_outputs()] == ["concepts"]
+    photos = photographs(64, 80, 2)
+    (concepts,) = alone.run(None, {"photos": photos})
+    np.testing.assert_array_equal(concepts, [s.labels for s in plain.segment(list(photos))])
 
 
 @pytest.mark.parametrize("folder", ["camvid", "weizmann_horse", "coco128_seg"])
-def test_photographs(folder, shared, model, session):
-    """Real photographs."""
+def test_photographs(folder: str, shared: Path, model: ACSeg, session: Any) -> None:
+    """Real photographs; rounding may move a pixel where two scores are equal."""
     for path in sorted((shared / "labelled" / folder / "images").iterdir())[:2]:
         photo = read_image(path)
         (concepts,) = session.run(["concepts"], {"photos": photo[None]})
-        assert (concepts[0] == model.segment(photo).labels).mean() > 0.999
+        assert (concepts[0] == model.segment(photo).labels).mean() > 0.9999
 
 
 @pytest.mark.parametrize("size", [(480, 640), (100, 77), (20, 900), (333, 500)])
-def test_resizes_as_the_model_does(size):
+def test_resizes_as_the_model_does(size: tuple[int, int]) -> None:
     from acseg.export.onnx_edges import prepare_graph
 
     session = onnxruntime.InferenceSession(prepare_graph(48, 8).SerializeToString())
     photos = photographs(*size, 2)
     images, shape = session.run(None, {"photos": photos})
     assert tuple(shape) == size
-    for photo, image in zip(photos, images):
+    for photo, image in zip(photos, images, strict=True):
         expected = to_tensor(photo, side=48, multiple=8).numpy()
         np.testing.assert_allclose(image, expected, atol=5e-5)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 6), st.integers(0, 10_000), st.booleans())
-def test_foreground_without_a_table_of_regions(batch, k, seed, ties):
+def test_foreground_without_a_table_of_regions(batch: int, k: int, seed: int, ties: bool) -> None:
     generator = torch.Generator().manual_seed(seed)
     scores = torch.rand(batch, k, generator=generator)
     scores = (scores * 3).round() / 4 if ties else scores
     present = torch.rand(batch, k, generator=generator) > 0.3
     present[:, 0] = True
     found = foreground_of(scores, present)
-    image = torch.arange(batch)[:, None].expand(-1, k)[present]
-    assert found[present].tolist() == split_foreground(scores[present], image).tolist()
+    for i in range(batch):
+        assert torch.equal(found[i][present[i]], split_foreground(scores[i][present[i]]))
 
 
-def test_what_cannot_be_exported_says_why(model, tmp_path):
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 30), st.integers(0, 10_000))
+def test_thresholds_are_those_of_each_picture(n: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randn(3, n, 4, generator=generator) + torch.rand(3, 1, 4, generator=generator)
+    found = threshold_of(torch.nn.functional.normalize(tokens, dim=2))
+    torch.testing.assert_close(found, picture_threshold(tokens), atol=1e-4, rtol=0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 12), st.integers(0, 10_000))
+def test_parts_are_numbered_by_their_first_token(k: int, n: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    leaf = torch.randint(k, (n,), generator=generator)
+    group = torch.randint(k, (k,), generator=generator)  # part of each leaf
+    found = part_numbers(group[None], torch.nn.functional.one_hot(leaf, k).float()[None])[0]
+    order = list(dict.fromkeys(group[leaf].tolist()))
+    assert found[leaf].tolist() == [order.index(p) for p in group[leaf].tolist()]
+
+
+def test_what_cannot_be_exported_says_why(model: ACSeg, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"ends in \.onnx"):
         export_onnx(model, tmp_path / "model.pt")
     (tmp_path / "there.onnx").write_text("")
     with pytest.raises(DataError, match=r"there already; --overwrite"):
         export_onnx(model, tmp_path / "there.onnx")
-    with pytest.raises(ModelError, match="no generator"):
-        export_onnx(ACSeg(), tmp_path / "a.onnx")
-    with pytest.raises(ModelError, match="is no RUN"):
+    with pytest.raises(ModelError, match="is no model folder"):
         export_onnx(tmp_path, tmp_path / "a.onnx")
-    crops = ACSeg(**(model.get_params() | {"descriptor": "crop"}))
-    crops.generator_, crops.centres_ = model.generator_, model.centres_
-    with pytest.raises(DataError, match=r"'crop', which encodes crops.*mean-token or concept"):
-        build_core(crops)
+
+    def other(**parameters: Any) -> ACSeg:
+        made = ACSeg(**(model.get_params() | parameters))
+        made.generator_, made.centres_ = model.generator_, model.centres_
+        return made
+
+    exact = other(division="exact")
+    exact.generator_ = None
+    for wrong, words in (
+        (exact, "fit with --steps 1000, which trains a generator"),
+        (other(descriptor="crop"), "Fit with --set descriptor=mean-token"),
+        (other(granularity=0.6), "only granularity 0.5"),
+    ):
+        with pytest.raises(DataError, match=words):
+            export_onnx(wrong, tmp_path / "a.onnx")
     assert not (tmp_path / "a.onnx").exists()
 
 
-def test_a_library_that_is_not_installed(model, tmp_path, monkeypatch):
+def test_a_library_that_is_not_installed(
+    model: ACSeg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("acseg.export.onnx.importlib.util.find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"pip install 'acseg\[onnx\]'"):
         export_onnx(model, tmp_path / "a.onnx")
 
 
-@pytest.mark.parametrize("descriptor", ["mean-token", "concept-vector"])
 @pytest.mark.parametrize("foreground", ["sum", "mean", "none"])
-def test_the_middle_classifies_as_predict_does(descriptor, foreground, model):
-    other = ACSeg(
-        **(model.get_params() | {"descriptor": descriptor, "foreground": foreground}),
-    )
+def test_the_middle_classifies_as_predict_does(foreground: str, model: ACSeg) -> None:
+    other = ACSeg(**(model.get_params() | {"foreground": foreground}))
     other.generator_, other.centres_ = model.generator_, model.centres_
-    photos = photographs(64, 80, 4, seed=1)
-    images = torch.stack([to_tensor(p, side=32, multiple=8) for p in photos])
+    other.foreground_ = foreground
+    images = torch.stack(
+        [to_tensor(p, side=32, multiple=8) for p in photographs(64, 80, 4, seed=1)]
+    )
     with torch.inference_mode():
-        maps, table = build_core(other)(images)
-    found = maps.argmax(dim=1)  # (B, gh, gw)
-    drawn = table.gather(1, found.flatten(1)).view_as(found)
-    whole = other.conceptualize(images)
-    ids, _ = other.classify(other.describe(whole, images), other.foreground(whole))
-    assert drawn.tolist() == np.asarray(ids)[whole.regions.ids.numpy()].tolist()
+        maps, parts, table = build_core(other)(images)
+    for i, found in enumerate(other.pipeline.concepts(images)):
+        assert found is not None
+        regions = other.pipeline.regions(found, images[i])
+        nearest = maps[i].flatten(1).argmax(dim=0)  # (N,) leaf, of all k
+        part = regions.part[found.scores.argmax(dim=1)]  # (N,)
+        assert torch.equal(parts[i][nearest], part)
+        ids, _ = other.classify(regions)
+        assert table[i][nearest].tolist() == ids[part].tolist()

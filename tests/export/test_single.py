@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw
 
 from acseg.errors import DataError
+from acseg.export import to_coco, to_polygons, to_supervision
 from acseg.model.segmentation import Segmentation
 
 MAPS = arrays(
@@ -47,7 +48,7 @@ def masks_of(coco: dict[str, Any], path: Path) -> list[tuple[int, np.ndarray]]:
 def test_pycocotools_reads_the_same_pixels(
     found: Segmentation, tmp_path: Path, polygons: bool, instances: Any
 ) -> None:
-    coco = found.to_coco(file_name="a.jpg", image_id=7, polygons=polygons, instances=instances)
+    coco = to_coco(found, file_name="a.jpg", image_id=7, polygons=polygons, instances=instances)
     masks = masks_of(coco, tmp_path / "coco.json")
     assert [category for category, _ in masks] == ([3, 6] if instances == "classes" else [3, 6, 6])
     together = np.full(found.labels.shape, 255)
@@ -61,22 +62,22 @@ def test_pycocotools_reads_the_same_pixels(
 
 
 def test_concepts_are_of_one_category(found: Segmentation) -> None:
-    coco = made(found.labels, "concepts").to_coco()
+    coco = to_coco(made(found.labels, "concepts"))
     assert {item["category_id"] for item in coco["annotations"]} == {1}
     assert [item["attributes"]["concept"] for item in coco["annotations"]] == [2, 5]
 
 
 def test_void_alone_gives_nothing() -> None:
     empty = made(np.full((9, 9), 255))
-    assert empty.to_coco()["annotations"] == []
-    assert empty.polygons() == {}
-    assert len(empty.to_supervision()) == 0
+    assert to_coco(empty)["annotations"] == []
+    assert to_polygons(empty) == {}
+    assert len(to_supervision(empty)) == 0
 
 
 @settings(deadline=None, max_examples=60)
 @given(MAPS)
 def test_polygons_hold_exactly_their_pixels(labels: np.ndarray) -> None:
-    drawn = made(labels).polygons()
+    drawn = to_polygons(made(labels))
     assert sorted(drawn) == sorted(set(labels.ravel().tolist()) - {255})
     again = np.full(labels.shape, 255)
     for label, lines in drawn.items():
@@ -91,17 +92,17 @@ def test_polygons_hold_exactly_their_pixels(labels: np.ndarray) -> None:
 def test_a_tolerance_leaves_corners_out() -> None:
     y, x = np.mgrid[:60, :60]
     disc = made(np.where((y - 30) ** 2 + (x - 30) ** 2 < 500, 1, 255))
-    exact, smooth = disc.polygons()[1][0], disc.polygons(tolerance=1.5)[1][0]
+    exact, smooth = to_polygons(disc)[1][0], to_polygons(disc, tolerance=1.5)[1][0]
     assert len(smooth) < len(exact) / 2
     with pytest.raises(DataError, match="tolerance must be 0 or more"):
-        disc.polygons(tolerance=-1)
+        to_polygons(disc, tolerance=-1)
 
 
 @settings(deadline=None, max_examples=30)
 @given(MAPS)
 def test_detections_hold_masks_boxes_and_names(labels: np.ndarray) -> None:
     found = made(labels, confidence={1: 0.5}, names={7: "cat"})
-    seen = found.to_supervision()
+    seen = to_supervision(found)
     assert seen.class_id.tolist() == [s.id for s in found.segments]
     for n, segment in enumerate(found.segments):
         np.testing.assert_array_equal(seen.mask[n], labels == segment.id)
@@ -116,7 +117,7 @@ def test_detections_hold_masks_boxes_and_names(labels: np.ndarray) -> None:
 def test_supervision_draws_the_detections(found: Segmentation) -> None:
     import supervision
 
-    parts = found.to_supervision(instances="components")
+    parts = to_supervision(found, instances="components")
     assert parts.class_id.tolist() == [2, 5, 5]
     scene = np.zeros((12, 20, 3), np.uint8)
     drawn = supervision.MaskAnnotator(opacity=1).annotate(scene, parts)
@@ -140,4 +141,4 @@ def test_a_missing_package_is_named(
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(DataError, match=words):
-        found.to_supervision() if package == "supervision" else found.to_coco()
+        to_supervision(found) if package == "supervision" else to_coco(found)

@@ -8,7 +8,7 @@ import pytest
 
 from acseg.errors import DataError
 from acseg.export.export import export_results
-from acseg.model.segmentation import find_segments
+from acseg.output.segments import find_segments
 from acseg.output import Output
 from acseg.output.label_png import encode_labels
 from acseg.output.records import Record

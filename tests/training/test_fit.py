@@ -12,7 +12,7 @@ from acseg import ACSeg
 from acseg.classes.clusters import fit_clusters
 from acseg.errors import DataError, ModelError
 from acseg.model.folder import read_model_folder
-from acseg.training import fit as fit_module
+from acseg.training import find_classes as classes_module
 from acseg.training import loop, passes
 from acseg.training.fit import fit_collection
 
@@ -39,7 +39,11 @@ class KillOnce:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 @pytest.fixture
@@ -55,6 +59,8 @@ def test_run_holds_what_the_design_says_and_no_state(tiny_run: Path) -> None:
         "config.json",
         "failed.jsonl",
         "generator.safetensors",
+        "regions/facts.store",
+        "regions/means.store",
         "training.jsonl",
     ]
     diary = [json.loads(line) for line in (tiny_run / "training.jsonl").read_text().splitlines()]
@@ -114,7 +120,7 @@ def test_another_seed_gives_another_run(
     assert mine["generator.safetensors"] != other["generator.safetensors"]
 
 
-@pytest.mark.parametrize("change", [{"steps": 8}, {"foreground": "mean"}, {"side": 48}])
+@pytest.mark.parametrize("change", [{"steps": 8}, {"granularity": 0.7}, {"side": 48}])
 def test_the_state_of_another_setting_is_refused(
     tmp_path: Path, photos: Photos, tiny_settings: dict[str, Any], change: dict[str, Any]
 ) -> None:
@@ -258,7 +264,7 @@ def test_of_very_many_pictures_some_are_described_and_all_can_be_predicted(
     assert dict(kill.seen)["describing regions"] == 4
     assert dict(kill.seen)["reading tokens"] == 6
     model = ACSeg.from_pretrained(tmp_path / "whole")
-    assert all(found.labels.shape == (48, 40) for found in model.predict(folder))
+    assert all(found.labels.shape == (48, 40) for found in model.predict(sorted(folder.iterdir())))
 
 
 def fit_bytes(
@@ -284,8 +290,8 @@ def test_of_very_many_regions_a_part_makes_the_classes(
         seen.append(len(rows))
         return fit_clusters(rows, clusters, **more)
 
-    monkeypatch.setattr(fit_module, "MOST_DESCRIPTORS", 4)
-    monkeypatch.setattr(fit_module, "fit_clusters", note)
+    monkeypatch.setattr(classes_module, "MOST_DESCRIPTORS", 4)
+    monkeypatch.setattr(classes_module, "fit_clusters", note)
     ACSeg(**tiny_settings).fit(photos(tmp_path, NAMES))
     assert seen == [4]
 
@@ -302,7 +308,7 @@ def test_long_small_and_odd_pictures_go_together(
     photos(folder / "long", ["a.png", "b.png"], size=(8, 400))
     photos(folder / "high", ["a.png"], size=(240, 9))
     photos(folder / "tiny", ["a.png"], size=(8, 8))
-    model = ACSeg(**tiny_settings | {"sample": sample, "classes": 2}).fit(folder)
+    model = ACSeg(**tiny_settings | {"sample": sample, "n_classes": 2}).fit(folder)
     assert model.failed_ == []
     for size in ((8, 400), (240, 9), (8, 8), (47, 51)):
         assert model.predict(photograph(0, size)).labels.shape == size
@@ -313,7 +319,7 @@ def test_any_side_will_do(
     tmp_path: Path, photos: Photos, tiny_settings: dict[str, Any], side: int
 ) -> None:
     folder = photos(tmp_path / "photos", NAMES[:3])
-    model = ACSeg(**tiny_settings | {"side": side, "classes": 2}).fit(folder)
+    model = ACSeg(**tiny_settings | {"side": side, "n_classes": 2}).fit(folder)
     assert model.predict(folder / "0.png").labels.shape == (48, 40)
 
 
@@ -321,8 +327,8 @@ def test_overlapping_patches_give_more_pixels(
     tmp_path: Path, photos: Photos, tiny_settings: dict[str, Any]
 ) -> None:
     folder = photos(tmp_path / "photos", NAMES[:3])
-    model = ACSeg(**tiny_settings | {"stride": 4, "sample": 99, "classes": 2}).fit(folder)
-    assert model.backbone.stride == 4
+    model = ACSeg(**tiny_settings | {"stride": 4, "sample": 99, "n_classes": 2}).fit(folder)
+    assert model.pipeline.backbone.stride == 4
     assert model.segment(folder / "0.png").labels.shape == (48, 40)
 
 

@@ -26,6 +26,7 @@ def run(processes: int, *arguments: str) -> None:
     many += ["--standalone", "--no-python"]
     command = [*(many if processes > 1 else []), str(ACSEG), *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "USE_LIBUV": "0"}
+    environment |= {"ACSEG_PRECISION": "float32", "ACSEG_RUNTIME": "torch"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=400)
     assert done.returncode == 0, done.stderr
 
@@ -45,9 +46,9 @@ def test_two_processes_fit_as_one(folder: Path, tiny_backbone: Path, tmp_path: P
     runs = [tmp_path / "one", tmp_path / "two"]
     for processes, out in enumerate(runs, start=1):
         run(
-            *(processes, "fit", str(folder / "*.png"), "-o", str(out), "--precision", "float32"),
-            *("--backbone", str(tiny_backbone), "--classes", "3", "--steps", "6", "--batch", "5"),
-            *("--side", "48", "--device", "cpu", "--descriptor", "mean-token"),
+            *(processes, "fit", str(folder / "*.png"), "-o", str(out), "--device", "cpu"),
+            *("--backbone", str(tiny_backbone), "--classes", "3", "--steps", "6"),
+            *("--set", "batch_size=5", "--set", "side=48"),
         )
     one, two = (lines(out / "training.jsonl") for out in runs)
     assert [line["step"] for line in two] == [1, 2, 3, 4, 5, 6]

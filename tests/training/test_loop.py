@@ -11,15 +11,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from acseg.concepts.modularity import modularity_loss
+from acseg.concepts.threshold import picture_threshold
 from acseg.errors import DataError, ModelError
-from acseg.model.settings import Settings
+from acseg.model.settings import OBJECTIVES, Training
 from acseg.training import loop
-from acseg.training.loop import fit_generator, learning_rate, mean_used
+from acseg.training.loop import fit_generator as fit_with
+from acseg.training.loop import learning_rate, mean_used
 
 TINY: dict[str, Any] = {
-    "concepts": 3,
     "steps": 7,
-    "batch": 2,
+    "batch_size": 2,
     "warmup": 2,
     "sample": 10,
     "learning_rate": 1e-3,
@@ -39,6 +40,10 @@ def features() -> np.ndarray:
 ALL = np.arange(5)
 
 
+def fit_generator(features: np.ndarray, usable: np.ndarray, settings: Training, **more: Any) -> Any:
+    return fit_with(features, usable, settings, **{"concepts": 3, "seed": 0, **more})
+
+
 def weights(generator: torch.nn.Module) -> dict[str, torch.Tensor]:
     return generator.state_dict()
 
@@ -54,7 +59,7 @@ def test_learning_rate_follows_the_plain_formula(
     steps: int, warmup: int, data: st.DataObject
 ) -> None:
     step = data.draw(st.integers(0, steps - 1))
-    rate = learning_rate(step, Settings(steps=steps, warmup=warmup, learning_rate=0.25))
+    rate = learning_rate(step, Training(steps=steps, warmup=warmup, learning_rate=0.25))
     rising = min(warmup, steps)
     if step < rising:
         expected = 0.25 * (step + 1) / rising
@@ -66,22 +71,22 @@ def test_learning_rate_follows_the_plain_formula(
 
 
 def test_the_draw_of_a_step_depends_on_seed_and_step_alone(features: np.ndarray) -> None:
-    settings = Settings(**TINY)
-    first = loop._draw(features, ALL, settings, 3)
+    settings = Training(**TINY)
+    first = loop._draw(features, ALL, settings, 0, 3)
     assert first.shape == (2, 10, 8)
     assert first.dtype == torch.float32
-    loop._draw(features, ALL, settings, 4)
+    loop._draw(features, ALL, settings, 0, 4)
     np.random.seed(9)  # noqa: NPY002 - what others draw must not matter
     torch.manual_seed(9)
-    assert torch.equal(loop._draw(features, ALL, settings, 3), first)
-    assert not torch.equal(loop._draw(features, ALL, settings, 4), first)
-    assert not torch.equal(loop._draw(features, ALL, Settings(**TINY, seed=1), 3), first)
+    assert torch.equal(loop._draw(features, ALL, settings, 0, 3), first)
+    assert not torch.equal(loop._draw(features, ALL, settings, 0, 4), first)
+    assert not torch.equal(loop._draw(features, ALL, Training(**TINY), 1, 3), first)
 
 
 def test_a_draw_takes_different_pictures_and_different_pixels(features: np.ndarray) -> None:
     numbered = np.arange(5 * 12, dtype=np.float32).reshape(5, 12, 1)
     for step in range(20):
-        drawn = loop._draw(numbered, np.array([0, 2, 3]), Settings(**TINY), step).flatten(1)
+        drawn = loop._draw(numbered, np.array([0, 2, 3]), Training(**TINY), 0, step).flatten(1)
         pictures = (drawn // 12).long()
         assert (pictures == pictures[:, :1]).all()  # a row is one picture
         assert set(pictures[:, 0].tolist()) < {0, 2, 3}
@@ -90,26 +95,32 @@ def test_a_draw_takes_different_pictures_and_different_pixels(features: np.ndarr
 
 
 def test_fewer_pictures_and_pixels_than_asked_are_all_taken(features: np.ndarray) -> None:
-    drawn = loop._draw(features, np.array([1, 4]), Settings(**TINY | {"batch": 9, "sample": 99}), 0)
+    drawn = loop._draw(
+        features, np.array([1, 4]), Training(**TINY | {"batch_size": 9, "sample": 99}), 0, 0
+    )
     np.testing.assert_array_equal(drawn.numpy(), features[[1, 4]].astype(np.float32))
 
 
-def test_training_lowers_the_loss_on_all_pixels(features: np.ndarray) -> None:
-    settings = Settings(**TINY | {"steps": 60, "batch": 5, "sample": 12})
-    start, _ = fit_generator(features, ALL, Settings(**TINY | {"steps": 1, "learning_rate": 0.0}))
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_training_lowers_the_loss_on_all_tokens(features: np.ndarray, objective: str) -> None:
+    more = {"steps": 60, "batch_size": 5, "sample": 12, "objective": objective}
+    settings = Training(**TINY | more)
+    start, _ = fit_generator(features, ALL, Training(**TINY | {"steps": 1, "learning_rate": 0.0}))
     trained, diary = fit_generator(features, ALL, settings)
-    pixels = torch.from_numpy(features.astype(np.float32))
-    assert modularity_loss(pixels, trained(pixels)) < modularity_loss(pixels, start(pixels)) - 0.01
+    tokens = torch.from_numpy(features.astype(np.float32))
+    how = {"threshold": picture_threshold(tokens) if objective == "potts" else None}
+    before, after = (modularity_loss(tokens, one(tokens), **how) for one in (start, trained))
+    assert after < before - 0.01
     assert [line["step"] for line in diary] == list(range(1, 61))
     assert not trained.training
     assert not any(weight.requires_grad for weight in trained.parameters())
 
 
 def test_the_same_seed_gives_the_same_weights(features: np.ndarray) -> None:
-    one, _ = fit_generator(features, ALL, Settings(**TINY))
+    one, _ = fit_generator(features, ALL, Training(**TINY))
     torch.manual_seed(77)
-    other, _ = fit_generator(features, ALL, Settings(**TINY))
-    third, _ = fit_generator(features, ALL, Settings(**TINY, seed=1))
+    other, _ = fit_generator(features, ALL, Training(**TINY))
+    third, _ = fit_generator(features, ALL, Training(**TINY), seed=1)
     assert same(one, other)
     assert not same(one, third)
 
@@ -123,7 +134,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     features: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_STEPS", 2)
-    settings = Settings(**TINY)
+    settings = Training(**TINY)
     whole, diary = fit_generator(features, ALL, settings)
     seen: list[int] = []
 
@@ -143,12 +154,12 @@ def test_a_killed_training_goes_on_to_the_same_weights(
 
 
 def test_a_finished_training_is_not_repeated(features: np.ndarray, tmp_path: Path) -> None:
-    first, diary = fit_generator(features, ALL, Settings(**TINY), state=tmp_path)
+    first, diary = fit_generator(features, ALL, Training(**TINY), state=tmp_path)
     steps: list[int] = []
     again, kept = fit_generator(
         features,
         ALL,
-        Settings(**TINY),
+        Training(**TINY),
         state=tmp_path,
         progress=lambda step, steps_, loss, used: steps.append(step),
     )
@@ -157,24 +168,26 @@ def test_a_finished_training_is_not_repeated(features: np.ndarray, tmp_path: Pat
     assert kept == diary
 
 
-@pytest.mark.parametrize(("name", "value"), [("batch", 3), ("seed", 4), ("steps", 8)])
+@pytest.mark.parametrize(("name", "value"), [("batch_size", 3), ("seed", 4), ("steps", 8)])
 def test_a_checkpoint_of_other_settings_is_refused(
     features: np.ndarray, tmp_path: Path, name: str, value: int
 ) -> None:
-    fit_generator(features, ALL, Settings(**TINY), state=tmp_path)
+    fit_generator(features, ALL, Training(**TINY), state=tmp_path)
+    seed = value if name == "seed" else 0
+    settings = Training(**(TINY if name == "seed" else TINY | {name: value}))
     with pytest.raises(ModelError, match=rf"{name} = .*, now {name} = {value}; use the same"):
-        fit_generator(features, ALL, Settings(**TINY | {name: value}), state=tmp_path)
+        fit_generator(features, ALL, settings, seed=seed, state=tmp_path)
 
 
 def test_a_checkpoint_of_other_pictures_is_refused(features: np.ndarray, tmp_path: Path) -> None:
-    fit_generator(features, ALL, Settings(**TINY), state=tmp_path)
+    fit_generator(features, ALL, Training(**TINY), state=tmp_path)
     with pytest.raises(ModelError, match="pictures = 5, now pictures = 3"):
-        fit_generator(features, ALL[:3], Settings(**TINY), state=tmp_path)
+        fit_generator(features, ALL[:3], Training(**TINY), state=tmp_path)
 
 
 def test_nothing_to_train_on_is_said(features: np.ndarray) -> None:
     with pytest.raises(DataError, match="nothing to train on"):
-        fit_generator(features, ALL[:0], Settings(**TINY))
+        fit_generator(features, ALL[:0], Training(**TINY))
 
 
 def test_mean_used_counts_the_concepts_that_own_a_pixel() -> None:

@@ -49,7 +49,7 @@ def choose_runtime(runtime: str, *, device: torch.device, vit: nn.Module, name: 
     if runtime not in RUNTIMES:
         raise BackboneError(f"unknown runtime {runtime!r}; use {', '.join(RUNTIMES)}")
     if runtime == "auto":
-        slow = not bfloat16_hardware(device) or hindrance("openvino", device, vit, name)
+        slow = hindrance("openvino", device, vit, name) or not bfloat16_hardware(device)
         chosen = "torch" if slow else "openvino"
         log.info("runtime: %s", chosen)
         return chosen

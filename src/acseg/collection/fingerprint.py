@@ -50,6 +50,5 @@ def _short(facts: dict[str, Any]) -> str:
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _bytes(value: torch.Tensor) -> memoryview:
-    flat = value.detach().cpu().contiguous().flatten().view(torch.uint8)
-    return memoryview(flat.numpy())
+def _bytes(value: torch.Tensor) -> bytes:
+    return value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()

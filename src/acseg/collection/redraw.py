@@ -11,13 +11,13 @@ from acseg.classes.ids import BACKGROUND, drawn_ids
 from acseg.errors import AcsegError, DataError
 from acseg.images.bands import PLAIN, Reading
 from acseg.images.read import read_image
-from acseg.model.segmentation import find_segments
 from acseg.output import Output
 from acseg.output.claim import edited
 from acseg.output.label_png import encode_labels
 from acseg.output.names import overlay_of
 from acseg.output.overlay import encode_overlay, overlay
 from acseg.output.records import Record
+from acseg.output.segments import find_segments
 from acseg.output.writing import Writing
 from acseg.report.html import write_report
 

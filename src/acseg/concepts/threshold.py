@@ -71,14 +71,15 @@ def evenly(count: int, most: int) -> Tensor:
 def histogram(cosines: Tensor, chosen: Tensor) -> Tensor:
     """Count the cosines (B, R, N) of tokens `chosen` (R,) with all N, but not with themselves.
 
-    Gives (B, BINS), float64.
+    Gives (B, BINS), float64. No `len`, which would fix the sizes of an exported graph.
     """
+    images, rows, count = cosines.shape
     bins = ((cosines + 1) * (BINS / 2)).long().clamp(0, BINS - 1)  # (B, R, N)
-    own = bins.gather(2, chosen.view(1, -1, 1).expand(len(bins), -1, 1))  # (B, R, 1)
-    counts = cosines.new_zeros(len(bins), BINS, dtype=torch.float64)
+    own = bins.gather(2, chosen.view(1, -1, 1).expand(images, -1, 1))  # (B, R, 1)
+    counts = cosines.new_zeros(images, BINS, dtype=torch.float64)
     one = counts.new_ones(1, 1)
-    counts.scatter_add_(1, bins.flatten(1), one.expand(len(bins), bins[0].numel()))
-    return counts.scatter_add_(1, own.flatten(1), -one.expand(len(bins), len(chosen)))
+    counts.scatter_add_(1, bins.flatten(1), one.expand(images, rows * count))
+    return counts.scatter_add_(1, own.flatten(1), -one.expand(images, rows))
 
 
 def otsu(counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -156,12 +156,14 @@ def export_core(core: Core, patch: int) -> Any:
     torch.backends.mha.set_fastpath_enabled(False)  # has no ONNX form
     try:
         with torch.no_grad(), quiet_export():
+            sizes = ({0: Dim("batch", min=1), 2: patch * down, 3: patch * across},)
+            # Not by `torch.onnx.export`, which fixes sizes that it cannot leave open, and says no
+            # word of it.
+            whole = torch.export.export(core, (example,), dynamic_shapes=sizes)
             program = torch.onnx.export(
-                core,
-                (example,),
+                whole,
                 input_names=["core_images"],
                 output_names=["core_maps", "core_parts", "core_table"][: 2 + core.classified],
-                dynamic_shapes=({0: Dim("batch", min=1), 2: patch * down, 3: patch * across},),
                 opset_version=OPSET,
                 dynamo=True,
                 verbose=False,
