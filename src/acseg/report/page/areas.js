@@ -8,7 +8,7 @@ const m2 = (pixels, picture) => (picture.pixel_area ? pixels * picture.pixel_are
 const georeferenced = () => page.pictures.some((picture) => picture.pixel_area);
 const done = () => page.pictures.filter((picture) => !picture.state);
 
-function columns() { // names of the classes, no two alike
+function columnNames() { // names of the classes, no two alike
   const names = page.classes.map((item) => nameOf(item.id));
   return names.map((name, i) =>
     names.filter((other) => other === name).length > 1 ? `${name} ${page.classes[i].id}` : name);
@@ -29,7 +29,7 @@ export function areaTable() {
       picture.found.map((found) => [...start(picture), found.id, ...measures(found.pixels, picture)]))];
   }
   return [
-    [...head, ...columns().flatMap((name) => each.map((what) => `${name} ${what}`))],
+    [...head, ...columnNames().flatMap((name) => each.map((what) => `${name} ${what}`))],
     ...done().map((picture) => [...start(picture), ...page.classes.flatMap((item) =>
       measures(picture.found.find((found) => found.id === item.id)?.pixels ?? 0, picture))]),
   ];
@@ -106,7 +106,7 @@ function perPicture() {
         : make("td", "number", swatch(found.id), " " + text);
     })));
   }
-  const heads = collection() ? columns() : ids.map((i) => (i === 0 ? "Largest" : `${i + 1}.`));
+  const heads = collection() ? columnNames() : ids.map((i) => (i === 0 ? "Largest" : `${i + 1}.`));
   return tableOf("Each picture", ["Picture", ...heads], body);
 }
 
