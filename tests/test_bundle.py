@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from acseg.bundle import BUNDLED, OPEN, fill_in
-from acseg.run import read_config, read_run, write_run
-from acseg.settings import Settings
+from acseg.model.folder import read_config, read_run, write_run
+from acseg.model.settings import Settings
 
 
 def test_what_was_left_open_is_filled_in() -> None:

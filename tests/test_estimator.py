@@ -18,11 +18,11 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from acseg import ACSeg, Segmentation
-from acseg.errors import AcsegError, DataError, RunError
+from acseg.errors import AcsegError, DataError, ModelError
 from acseg.images.batch import to_tensor
 from acseg.images.read import read_image
-from acseg.run import read_config
-from acseg.settings import Settings
+from acseg.model.folder import read_config
+from acseg.model.settings import Settings
 
 Photos = Callable[..., Path]
 
@@ -71,8 +71,8 @@ def test_set_params_changes_and_returns_itself() -> None:
     ("change", "error", "words"),
     [
         ({"colour": 1, "concepts": 4}, ValueError, "no parameter 'colour'; there are backbone, "),
-        ({"concepts": 0, "device": "cpu"}, RunError, "concepts must be"),
-        ({"classes": "many", "device": "cpu"}, RunError, "classes must be"),
+        ({"concepts": 0, "device": "cpu"}, ModelError, "concepts must be"),
+        ({"classes": "many", "device": "cpu"}, ModelError, "classes must be"),
     ],
 )
 def test_a_wrong_change_changes_nothing(
@@ -131,7 +131,7 @@ def test_what_is_not_fitted_says_so_to_scikit_learn(
     for ask in (model.segment, model.predict, model.score):
         with pytest.raises(NotFittedError, match="`fit`") as caught:
             ask(paths[0])
-        assert isinstance(caught.value, RunError)
+        assert isinstance(caught.value, ModelError)
 
 
 def test_tags() -> None:

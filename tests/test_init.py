@@ -21,7 +21,7 @@ def test_the_public_names_are_there() -> None:
     from acseg.concepts.generator import AdaptiveConceptGenerator
     from acseg.concepts.modularity import modularity_loss
     from acseg.model import ACSeg
-    from acseg.segmentation import Segmentation
+    from acseg.model.segmentation import Segmentation
 
     assert sorted(acseg.__all__) == [
         "ACSeg",

@@ -16,10 +16,10 @@ from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.confidence import concept_confidence
 from acseg.concepts.ground import ground_score
 from acseg.drawing import Conceptualized
-from acseg.errors import BackboneError, ImageError, RunError
+from acseg.errors import BackboneError, ImageError, ModelError
 from acseg.images.batch import to_tensor
-from acseg.run import read_run, write_run
-from acseg.settings import DESCRIPTORS, Settings
+from acseg.model.folder import read_run, write_run
+from acseg.model.settings import DESCRIPTORS, Settings
 
 Photos = Callable[..., Path]
 Photograph = Callable[..., np.ndarray]
@@ -276,7 +276,7 @@ def test_without_classes_there_is_nothing_to_predict(copy: Path, photograph: Pho
     (copy / "classes.safetensors").unlink()
     model = ACSeg.load(copy, device="cpu")
     assert model.segment(photograph(0)).kind == "concepts"
-    with pytest.raises(RunError, match="no classes yet; `fit`"):
+    with pytest.raises(ModelError, match="no classes yet; `fit`"):
         model.predict(photograph(0))
 
 
@@ -284,9 +284,9 @@ def test_without_a_generator_there_is_nothing_to_do(
     tiny_settings: dict[str, Any], photograph: Photograph, tmp_path: Path
 ) -> None:
     model = ACSeg(**tiny_settings)
-    with pytest.raises(RunError, match="no generator yet"):
+    with pytest.raises(ModelError, match="no generator yet"):
         model.segment(photograph(0))
-    with pytest.raises(RunError, match="no generator yet"):
+    with pytest.raises(ModelError, match="no generator yet"):
         model.save(tmp_path / "run")
 
 
@@ -317,27 +317,27 @@ def test_prototypes_of_another_size_are_named(copy: Path) -> None:
     path = copy / "generator.safetensors"
     for shape in ((5, 32), (4, 31), (4,)):
         replace_tensors(path, prototypes=np.zeros(shape, np.float32))
-        with pytest.raises(RunError, match=rf"{path} h(as|olds no) prototypes"):
+        with pytest.raises(ModelError, match=rf"{path} h(as|olds no) prototypes"):
             ACSeg.load(copy, device="cpu")
 
 
 def test_weights_that_do_not_fit_are_named(copy: Path) -> None:
     path = copy / "generator.safetensors"
     replace_tensors(path, other=np.zeros(3, np.float32))
-    with pytest.raises(RunError, match=f"{path} does not fit: .*other") as caught:
+    with pytest.raises(ModelError, match=f"{path} does not fit: .*other") as caught:
         ACSeg.load(copy, device="cpu")
     assert "\n" not in str(caught.value)
     save_file({"prototypes": np.zeros((4, 32), np.float32)}, path)
-    with pytest.raises(RunError, match=f"{path} does not fit"):
+    with pytest.raises(ModelError, match=f"{path} does not fit"):
         ACSeg.load(copy, device="cpu")
     save_file({"other": np.zeros((4, 32), np.float32)}, path)
-    with pytest.raises(RunError, match=f"{path} holds no prototypes"):
+    with pytest.raises(ModelError, match=f"{path} holds no prototypes"):
         ACSeg.load(copy, device="cpu")
 
 
 def test_centres_of_another_backbone_are_named(copy: Path) -> None:
     save_file({"centres": np.ones((2, 31), np.float32)}, copy / "classes.safetensors")
-    with pytest.raises(RunError, match=r"classes\.safetensors has centres of 31 dim.* has 32"):
+    with pytest.raises(ModelError, match=r"classes\.safetensors has centres of 31 dim.* has 32"):
         ACSeg.load(copy, device="cpu")
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from acseg.errors import RunError
-from acseg.run import FORMAT, Run, read_run, write_names, write_run
-from acseg.settings import Settings
+from acseg.errors import ModelError
+from acseg.model.folder import FORMAT, Run, read_run, write_names, write_run
+from acseg.model.settings import Settings
 
 
 def a_run(centres: np.ndarray | None = None) -> Run:
@@ -60,7 +60,7 @@ def test_merges_and_drops_come_back_and_old_runs_have_none(tmp_path: Path) -> No
 
 
 def test_names_are_written_only_into_a_run(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is no RUN"):
+    with pytest.raises(ModelError, match="is no RUN"):
         write_names(tmp_path, {1: "road"}, {})
     assert not list(tmp_path.iterdir())
 
@@ -83,7 +83,7 @@ def test_merges_that_make_no_sense_are_named(tmp_path: Path, becomes: object) ->
     write_run(tmp_path, a_run(np.eye(3, dtype=np.float32)))
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     (tmp_path / "config.json").write_text(json.dumps(config | {"becomes": becomes}))
-    with pytest.raises(RunError, match=r"config\.json: .*becomes"):
+    with pytest.raises(ModelError, match=r"config\.json: .*becomes"):
         read_run(tmp_path)
 
 
@@ -103,22 +103,22 @@ def test_a_write_that_breaks_off_leaves_no_folder_that_passes_for_a_run(
     def full(path: Path, data: bytes) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("acseg.run.write_atomic", full)
+    monkeypatch.setattr("acseg.model.folder.write_atomic", full)
     with pytest.raises(OSError, match="disk full"):
         write_run(tmp_path, a_run())
-    with pytest.raises(RunError, match="is no RUN"):
+    with pytest.raises(ModelError, match="is no RUN"):
         read_run(tmp_path)
 
 
 def test_a_folder_that_is_no_run_says_how_to_make_one(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(RunError, match=f"{folder} is no RUN.*acseg fit"):
+        with pytest.raises(ModelError, match=f"{folder} is no RUN.*acseg fit"):
             read_run(folder)
 
 
 def test_a_file_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunError, match=r"cannot read .*config\.json"):
+    with pytest.raises(ModelError, match=r"cannot read .*config\.json"):
         read_run(tmp_path / "file")
 
 
@@ -139,7 +139,7 @@ def test_a_file_is_no_run(tmp_path: Path) -> None:
 def test_a_broken_config_is_named(tmp_path: Path, text: str, words: str) -> None:
     write_run(tmp_path, a_run())
     (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(RunError, match=words) as caught:
+    with pytest.raises(ModelError, match=words) as caught:
         read_run(tmp_path)
     assert "config.json" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -151,14 +151,14 @@ def test_truncated_tensors_are_named(tmp_path: Path, name: str, keep: int) -> No
     write_run(tmp_path, a_run(np.eye(2, dtype=np.float32)))
     path = tmp_path / name
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(RunError, match=f"cannot read .*{name}"):
+    with pytest.raises(ModelError, match=f"cannot read .*{name}"):
         read_run(tmp_path)
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     write_run(tmp_path, a_run())
     (tmp_path / "generator.safetensors").unlink()
-    with pytest.raises(RunError, match=r"cannot read .*generator\.safetensors"):
+    with pytest.raises(ModelError, match=r"cannot read .*generator\.safetensors"):
         read_run(tmp_path)
 
 
@@ -168,7 +168,7 @@ def test_numbers_that_are_not_finite_are_named(tmp_path: Path, name: str, bad: f
     write_run(tmp_path, a_run(np.eye(2, dtype=np.float32)))
     key = "prototypes" if name.startswith("generator") else "centres"
     save_file({key: np.array([[1, bad]], dtype=np.float32)}, tmp_path / name)
-    with pytest.raises(RunError, match=f"{name}: {key} holds numbers that are not finite"):
+    with pytest.raises(ModelError, match=f"{name}: {key} holds numbers that are not finite"):
         read_run(tmp_path)
 
 
@@ -184,5 +184,5 @@ def test_numbers_that_are_not_finite_are_named(tmp_path: Path, name: str, bad: f
 def test_centres_of_another_shape_are_named(tmp_path: Path, tensors: dict) -> None:
     write_run(tmp_path, a_run())
     save_file(tensors, tmp_path / "classes.safetensors")
-    with pytest.raises(RunError, match=r"classes\.safetensors: expected centres \(C, D\)"):
+    with pytest.raises(ModelError, match=r"classes\.safetensors: expected centres \(C, D\)"):
         read_run(tmp_path)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from acseg.errors import RunError
-from acseg.settings import (
+from acseg.errors import ModelError
+from acseg.model.settings import (
     DESCRIPTORS,
     FOREGROUNDS,
     WHOLE,
@@ -66,7 +66,7 @@ def test_the_defaults_are_those_of_the_paper_where_it_has_them() -> None:
 @pytest.mark.parametrize("name", list(WHOLE))
 @pytest.mark.parametrize("value", [1.5, "3", True, 10**10, -(10**10)])
 def test_a_count_that_is_no_whole_number_in_range_is_named(name: str, value: object) -> None:
-    with pytest.raises(RunError, match=f"^{name} must be a whole number"):
+    with pytest.raises(ModelError, match=f"^{name} must be a whole number"):
         Settings(**{name: value})
 
 
@@ -75,7 +75,7 @@ def test_a_count_that_is_no_whole_number_in_range_is_named(name: str, value: obj
 )
 @pytest.mark.parametrize("value", [-1e-9, math.nan, math.inf, "0.1", False])
 def test_a_rate_that_is_no_number_from_0_is_named(name: str, value: object) -> None:
-    with pytest.raises(RunError, match=f"^{name} must be a number"):
+    with pytest.raises(ModelError, match=f"^{name} must be a number"):
         Settings(**{name: value})
 
 
@@ -105,7 +105,7 @@ def test_a_rate_that_is_no_number_from_0_is_named(name: str, value: object) -> N
     ],
 )
 def test_what_makes_no_sense_is_refused(wrong: dict, words: str) -> None:
-    with pytest.raises(RunError, match=words):
+    with pytest.raises(ModelError, match=words):
         Settings(**wrong)
 
 
@@ -115,16 +115,16 @@ def test_one_class_is_enough_where_there_is_no_background() -> None:
 
 
 def test_a_setting_from_a_newer_version_is_named_with_the_file() -> None:
-    with pytest.raises(RunError, match=r"run/config\.json: no setting 'colour'; a newer acseg"):
+    with pytest.raises(ModelError, match=r"run/config\.json: no setting 'colour'; a newer acseg"):
         settings_from_json({"colour": 1}, "run/config.json")
 
 
 @pytest.mark.parametrize("values", [None, [], "x", 3])
 def test_settings_that_are_no_table_are_refused(values: object) -> None:
-    with pytest.raises(RunError, match=r"c\.json: expected a table of settings"):
+    with pytest.raises(ModelError, match=r"c\.json: expected a table of settings"):
         settings_from_json(values, "c.json")
 
 
 def test_a_wrong_value_in_a_file_is_named_with_the_file() -> None:
-    with pytest.raises(RunError, match=r"c\.json: steps must be a whole number"):
+    with pytest.raises(ModelError, match=r"c\.json: steps must be a whole number"):
         settings_from_json({"steps": "many"}, "c.json")

@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from acseg.concepts.generator import AdaptiveConceptGenerator
     from acseg.concepts.modularity import modularity_loss
-    from acseg.model import ACSeg
-    from acseg.segmentation import Segmentation
+    from acseg.model.acseg import ACSeg
+    from acseg.model.one_call import segment
+    from acseg.model.segmentation import Segmentation
 
-__version__ = "0.1.0"
-__all__ = ["ACSeg", "AdaptiveConceptGenerator", "Segmentation", "modularity_loss"]
+__version__ = "0.2.0"
+__all__ = ["ACSeg", "AdaptiveConceptGenerator", "Segmentation", "modularity_loss", "segment"]
 
 _HOMES = {
-    "ACSeg": "acseg.model",
-    "Segmentation": "acseg.segmentation",
+    "ACSeg": "acseg.model.acseg",
+    "Segmentation": "acseg.model.segmentation",
+    "segment": "acseg.model.one_call",
     "modularity_loss": "acseg.concepts.modularity",
     "AdaptiveConceptGenerator": "acseg.concepts.generator",
 }

@@ -13,8 +13,8 @@ class BackboneError(AcsegError):
     """A backbone that cannot be found, loaded or used."""
 
 
-class RunError(AcsegError):
-    """A RUN folder that is missing, broken or of another format."""
+class ModelError(AcsegError):
+    """A model folder that is missing, broken or of another format."""
 
 
 class DataError(AcsegError):

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional
 
 from acseg.classes.regions import find_regions
-from acseg.classes.text import (
+from acseg.text.models import (
     NORMALISATION,
     TextPixels,
     classify_by_name,

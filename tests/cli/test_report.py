@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from acseg.cli import app
 from acseg.output.records import write_records
-from acseg.segmentation import Segmentation
+from acseg.model.segmentation import Segmentation
 
 Photos = Callable[..., Path]
 

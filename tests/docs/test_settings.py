@@ -2,7 +2,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from acseg.settings import Settings
+from acseg.model.settings import Settings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 
@@ -23,7 +23,7 @@ def test_every_setting_is_explained_with_its_default() -> None:
 
 def test_what_the_bundled_model_brings_is_true() -> None:
     from acseg.bundle import BUNDLED, OPEN
-    from acseg.run import read_config
+    from acseg.model.folder import read_config
 
     own, _ = read_config(BUNDLED)
     text = " ".join(PAGE.read_text(encoding="utf-8").split())

@@ -92,7 +92,7 @@ def test_the_reference_holds_the_public_names(site: Path) -> None:
     found = {anchor.rpartition(".")[2] for anchor in anchors}
     assert set(acseg.__all__) <= found
     assert {"acseg.model.ACSeg.fit", "acseg.model.ACSeg.set_params"} <= anchors
-    assert "acseg.segmentation.Segmentation.to_coco" in anchors
+    assert "acseg.model.segmentation.Segmentation.to_coco" in anchors
 
 
 def test_pictures_have_a_description(pages: dict[Path, Page]) -> None:

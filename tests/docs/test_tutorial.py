@@ -52,7 +52,7 @@ def test_it_warns_of_nothing(ran: tuple[Path, list[Any]]) -> None:
 
 def test_it_leaves_what_it_says(ran: tuple[Path, list[Any]]) -> None:
     from acseg.output.label_png import read_labels
-    from acseg.run import read_run
+    from acseg.model.folder import read_run
 
     folder, _ = ran
     assert read_run(folder / "run").names == {0: "one thing", 1: "another"}

@@ -13,7 +13,7 @@ from transformers import ViTConfig, ViTModel
 from acseg.classes.foreground import split_foreground
 from acseg.concepts.generator import AdaptiveConceptGenerator
 from acseg.concepts.ground import ground_score
-from acseg.errors import DataError, RunError
+from acseg.errors import DataError, ModelError
 from acseg.export.onnx import build_core, export_onnx
 from acseg.export.onnx_core import foreground_of
 from acseg.images.batch import to_tensor
@@ -159,9 +159,9 @@ def test_what_cannot_be_exported_says_why(model, tmp_path):
     (tmp_path / "there.onnx").write_text("")
     with pytest.raises(DataError, match=r"there already; --overwrite"):
         export_onnx(model, tmp_path / "there.onnx")
-    with pytest.raises(RunError, match="no generator"):
+    with pytest.raises(ModelError, match="no generator"):
         export_onnx(ACSeg(), tmp_path / "a.onnx")
-    with pytest.raises(RunError, match="is no RUN"):
+    with pytest.raises(ModelError, match="is no RUN"):
         export_onnx(tmp_path, tmp_path / "a.onnx")
     crops = ACSeg(**(model.get_params() | {"descriptor": "crop"}))
     crops.generator_, crops.centres_ = model.generator_, model.centres_

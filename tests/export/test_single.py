@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw
 
 from acseg.errors import DataError
-from acseg.segmentation import Segmentation
+from acseg.model.segmentation import Segmentation
 
 MAPS = arrays(
     np.uint8,

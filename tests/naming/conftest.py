@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from acseg.output.records import ClassRecord, Exemplar, write_classes, write_records
-from acseg.run import Run, write_run
-from acseg.segmentation import Segmentation
-from acseg.settings import Settings
+from acseg.model.folder import Run, write_run
+from acseg.model.segmentation import Segmentation
+from acseg.model.settings import Settings
 
 COLOURS = {
     "red": (200, 30, 30),
@@ -33,7 +33,7 @@ def colour_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 
-    from acseg.classes.text import PROMPTS, TextImageModel
+    from acseg.text.models import PROMPTS, TextImageModel
 
     inner = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
     inner.normalizer = normalizers.Lowercase()

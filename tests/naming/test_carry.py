@@ -10,8 +10,8 @@ from acseg import ACSeg
 from acseg.collection import run_collection
 from acseg.errors import DataError
 from acseg.images.read import read_image
-from acseg.naming.carry import carry_into, merge_records
-from acseg.naming.edits import Edits, edits_of
+from acseg.collection.redraw import carry_into, merge_records
+from acseg.classes.edits import Edits, edits_of
 from acseg.output.label_png import read_labels
 from acseg.output.lock import locked
 from acseg.output.overlay import overlay
@@ -22,7 +22,7 @@ from acseg.output.records import (
     read_records,
     write_records,
 )
-from acseg.run import write_names
+from acseg.model.folder import write_names
 
 
 def files(out: Path, *folders: str) -> dict[str, bytes]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from acseg.naming.suggest import read_suggestions
+from acseg.text.suggest import read_suggestions
 from acseg.output.records import read_classes, read_records
-from acseg.run import read_run
+from acseg.model.folder import read_run
 
 LIST = "red,green,blue,yellow,grey"
 
@@ -175,7 +175,7 @@ def test_pictures_are_predicted_and_the_names_reach_the_next_predict(
 
 def test_the_same_from_python(tiny_run: Path, photos, colour_clip: Path, tmp_path: Path) -> None:
     from acseg import ACSeg
-    from acseg.errors import RunError
+    from acseg.errors import ModelError
 
     folder = photos(tmp_path / "p", [f"{n}.png" for n in range(6)])
     model = ACSeg.load(tiny_run, device="cpu", precision="float32")
@@ -186,6 +186,6 @@ def test_the_same_from_python(tiny_run: Path, photos, colour_clip: Path, tmp_pat
     model.save(tmp_path / "run")
     again = ACSeg.load(tmp_path / "run", device="cpu", precision="float32")
     assert (again.names_, again.becomes_) == (model.names_, {2: 255})
-    with pytest.raises(RunError, match="no classes"):
+    with pytest.raises(ModelError, match="no classes"):
         ACSeg().name({1: "x"})
     assert ACSeg().class_ids == []

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acseg.classes.ids import VOID, drawn_ids
-from acseg.errors import AcsegError, DataError, RunError
-from acseg.naming.edits import Edits, edit, edits_of
-from acseg.run import Run, write_run
-from acseg.settings import Settings
+from acseg.errors import AcsegError, DataError, ModelError
+from acseg.classes.edits import Edits, edit, edits_of
+from acseg.model.folder import Run, write_run
+from acseg.model.settings import Settings
 
 
 def test_names_are_given_and_taken() -> None:
@@ -93,5 +93,5 @@ def test_a_run_gives_its_edits(tmp_path: Path) -> None:
     write_run(tmp_path, Run(settings, weights, np.eye(4, dtype=np.float32), {1: "a"}, {2: 1}))
     assert edits_of(tmp_path) == Edits(5, True, {1: "a"}, {2: 1})
     write_run(tmp_path, Run(settings, weights, None, {}))
-    with pytest.raises(RunError, match="no classes"):
+    with pytest.raises(ModelError, match="no classes"):
         edits_of(tmp_path)

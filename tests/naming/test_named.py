@@ -7,7 +7,7 @@ import pytest
 
 from acseg import ACSeg
 from acseg.errors import DataError
-from acseg.segmentation import Segmentation
+from acseg.model.segmentation import Segmentation
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from acseg.classes.text import load_text_image_model
-from acseg.errors import BackboneError, DataError, RunError
-from acseg.naming.edits import Edits
-from acseg.naming.suggest import (
+from acseg.text.models import load_text_image_model
+from acseg.errors import BackboneError, DataError, ModelError
+from acseg.classes.edits import Edits
+from acseg.text.suggest import (
     Suggestion,
     read_labels_of,
     read_suggestions,
@@ -15,7 +15,7 @@ from acseg.naming.suggest import (
     take_suggestions,
     write_suggestions,
 )
-from acseg.naming.views import View, views_from_output
+from acseg.text.views import View, views_from_output
 
 NAMES = ["red", "green", "blue", "yellow", "grey"]
 
@@ -114,5 +114,5 @@ def test_suggestions_are_kept_in_the_run(tmp_path: Path) -> None:
     assert read_suggestions(tmp_path) == (kept, "some/clip")
     for text in ("{", "{}", '{"classes": [{"id": 1}], "text_model": ""}', "[]"):
         (tmp_path / "names.json").write_text(text)
-        with pytest.raises(RunError, match=r"cannot read .*names\.json"):
+        with pytest.raises(ModelError, match=r"cannot read .*names\.json"):
             read_suggestions(tmp_path)

@@ -6,8 +6,8 @@ import pytest
 
 from acseg import ACSeg
 from acseg.errors import DataError
-from acseg.naming.edits import Edits
-from acseg.naming.views import (
+from acseg.classes.edits import Edits
+from acseg.text.views import (
     MARGIN,
     MOST_VIEWS,
     SIDE,

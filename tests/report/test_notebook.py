@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acseg.report.notebook import LONGEST, notebook_html, notebook_png
-from acseg.segmentation import Segmentation
+from acseg.model.notebook import LONGEST, notebook_html, notebook_png
+from acseg.model.segmentation import Segmentation
 
 
 class Page(HTMLParser):

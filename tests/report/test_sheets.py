@@ -8,7 +8,7 @@ from PIL import Image
 from acseg.errors import DataError
 from acseg.output.records import Record, write_records
 from acseg.report.sheets import write_sheets
-from acseg.segmentation import Segmentation
+from acseg.model.segmentation import Segmentation
 
 Make = Callable[[int], Path]
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from acseg.errors import AcsegError, DataError, ImageError, RunError
+from acseg.errors import AcsegError, DataError, ImageError, ModelError
 from acseg.export.export import FORMATS, export_results
 from acseg.images.bands import Reading
 from acseg.images.read import read_image
@@ -21,8 +21,8 @@ from acseg.output.label_png import read_labels, write_labels
 from acseg.output.png import PngRows, PngWriter
 from acseg.output.records import Record, Segment, read_classes, read_records, write_records
 from acseg.report.html import write_report
-from acseg.run import Run, read_run, write_run
-from acseg.settings import Settings
+from acseg.model.folder import Run, read_run, write_run
+from acseg.model.settings import Settings
 from robustness.corpus import encoded, scene
 
 EXAMPLES = int(os.environ.get("ACSEG_FUZZ", "60"))  # of each test; by night some thousand
@@ -120,7 +120,7 @@ def test_the_run_loader_on_changed_bytes(
         (tmp_path / other).write_bytes(edited(data, changes) if other == name else data)
     try:
         assert isinstance(read_run(tmp_path), Run)
-    except RunError as error:
+    except ModelError as error:
         assert "\n" not in str(error)  # noqa: PT017
 
 
@@ -136,7 +136,7 @@ def test_the_run_loader_on_other_values(
         (tmp_path / name).write_bytes(data)
     try:
         found = read_run(tmp_path)
-    except RunError as error:
+    except ModelError as error:
         assert "\n" not in str(error)  # noqa: PT017
     else:
         assert isinstance(found.settings, Settings)

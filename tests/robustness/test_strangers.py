@@ -13,9 +13,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from acseg import ACSeg, cli
-from acseg.errors import AcsegError, BackboneError, RunError
-from acseg.run import read_config, read_run
-from acseg.settings import Settings
+from acseg.errors import AcsegError, BackboneError, ModelError
+from acseg.model.folder import read_config, read_run
+from acseg.model.settings import Settings
 
 Run = Callable[..., Path]
 
@@ -76,7 +76,7 @@ def test_a_config_that_is_none_is_one_line(run: Path, name: str) -> None:
 def test_a_config_of_many_bytes_is_refused_before_it_is_read(run: Path) -> None:
     with (run / "config.json").open("wb") as file:
         file.truncate(2**40)  # sparse: takes no room
-    with pytest.raises(RunError, match=r"config\.json: 1,099,511,627,776 bytes, more than"):
+    with pytest.raises(ModelError, match=r"config\.json: 1,099,511,627,776 bytes, more than"):
         read_config(run)
 
 
@@ -92,7 +92,7 @@ def test_what_is_no_file_is_refused_and_nobody_waits(run: Path, file: str, what:
         (run / file).symlink_to("/dev/zero" if what == "device" else run / file)
     if (file, what) == ("classes.safetensors", "loop"):
         pytest.skip("a link that leads nowhere is no file: a RUN without classes")
-    with pytest.raises(RunError, match=file.replace(".", r"\.")):
+    with pytest.raises(ModelError, match=file.replace(".", r"\.")):
         read_run(run)
 
 
@@ -109,7 +109,7 @@ def test_settings_of_wrong_types_and_sizes_are_refused_or_harmless(run: Path, na
         change(run, **{name: value})
         try:
             read_run(run)
-        except RunError as error:
+        except ModelError as error:
             refused.append(str(error))
     assert len(refused) >= 9
     assert all(name in reason and "\n" not in reason for reason in refused)
@@ -127,7 +127,7 @@ def test_settings_of_wrong_types_and_sizes_are_refused_or_harmless(run: Path, na
 def test_a_backbone_that_is_a_path_or_an_address_is_refused(run: Path, name: str) -> None:
     change(run, backbone=name)
     before = sorted(Path.cwd().iterdir())
-    with pytest.raises((BackboneError, RunError)) as caught:
+    with pytest.raises((BackboneError, ModelError)) as caught:
         ACSeg.load(run, device="cpu")
     assert "\n" not in str(caught.value)
     assert sorted(Path.cwd().iterdir()) == before
@@ -165,7 +165,7 @@ CLAIMS = {
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_weights_that_claim_what_is_not_there_are_refused(run: Path, file: str, claim: str) -> None:
     (run / file).write_bytes(CLAIMS[claim])
-    with pytest.raises(RunError, match=file.replace(".", r"\.")) as caught:
+    with pytest.raises(ModelError, match=file.replace(".", r"\.")) as caught:
         ACSeg.load(run, device="cpu")
     assert "\n" not in str(caught.value)
 
@@ -173,7 +173,7 @@ def test_weights_that_claim_what_is_not_there_are_refused(run: Path, file: str, 
 def test_weights_of_absurd_size_are_refused_before_they_are_read(run: Path) -> None:
     with (run / "generator.safetensors").open("wb") as file:
         file.truncate(2**36)
-    with pytest.raises(RunError, match=r"68,719,476,736 bytes, more than"):
+    with pytest.raises(ModelError, match=r"68,719,476,736 bytes, more than"):
         read_run(run)
 
 
@@ -181,18 +181,18 @@ def test_weights_of_absurd_size_are_refused_before_they_are_read(run: Path) -> N
 def test_prototypes_of_another_shape_are_refused(run: Path, shape: tuple[int, ...]) -> None:
     weights = load_file(run / "generator.safetensors")
     save_file(weights | {"prototypes": np.ones(shape, np.float32)}, run / "generator.safetensors")
-    with pytest.raises(RunError, match=r"generator\.safetensors"):
+    with pytest.raises(ModelError, match=r"generator\.safetensors"):
         ACSeg.load(run, device="cpu")
 
 
 def test_weights_more_or_fewer_than_there_are_are_refused(run: Path) -> None:
     weights = load_file(run / "generator.safetensors")
     save_file(weights | {"more": np.ones(3, np.float32)}, run / "generator.safetensors")
-    with pytest.raises(RunError, match="does not fit"):
+    with pytest.raises(ModelError, match="does not fit"):
         ACSeg.load(run, device="cpu")
     del weights[sorted(set(weights) - {"prototypes"})[0]]
     save_file(weights, run / "generator.safetensors")
-    with pytest.raises(RunError, match="does not fit"):
+    with pytest.raises(ModelError, match="does not fit"):
         ACSeg.load(run, device="cpu")
 
 

@@ -17,7 +17,7 @@ from acseg.images.batch import fitted_size, resize
 from acseg.images.windows import ArrayWindows, open_windows, overview
 from acseg.output.label_png import read_labels
 from acseg.output.records import read_classes, read_records
-from acseg.tiling.large import find_concepts, layout_for, segment_large
+from acseg.model.large import find_concepts, layout_for, segment_large
 
 Photograph = Callable[..., np.ndarray]
 
@@ -126,8 +126,8 @@ def test_the_concepts_come_from_a_bounded_sample(
         return generate(pixels)
 
     monkeypatch.setattr(model, "_generator", lambda: note)
-    monkeypatch.setattr("acseg.tiling.large.SAMPLE_TILES", 5)
-    monkeypatch.setattr("acseg.tiling.large.SAMPLE_PIXELS", 60)
+    monkeypatch.setattr("acseg.model.large.SAMPLE_TILES", 5)
+    monkeypatch.setattr("acseg.model.large.SAMPLE_PIXELS", 60)
     windows = ArrayWindows(photograph(0, (400, 400)))
     read = []
     monkeypatch.setattr(windows, "read", lambda *box: read.append(box) or windows._image[:40, :40])

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acseg.tiling.layout import lay_tiles, ramp, starts, total_weight
+from acseg.model.tile_layout import lay_tiles, ramp, starts, total_weight
 
 sizes = st.integers(1, 3000)
 

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from acseg.concepts.assignment import upsample_assignment
 from acseg.output.palette import VOID
-from acseg.segmentation import find_segments
+from acseg.model.segmentation import find_segments
 from acseg.tiling import draw as draw_module
-from acseg.tiling.draw import Meter, draw_bands
-from acseg.tiling.layout import Layout, lay_tiles, ramp
-from acseg.tiling.scores import BlendedScores
+from acseg.model.tile_drawing import Meter, draw_bands
+from acseg.model.tile_layout import Layout, lay_tiles, ramp
+from acseg.model.tile_scores import BlendedScores
 
 
 def filled(layout: Layout, maps: dict[tuple[int, int], np.ndarray], k: int) -> BlendedScores:

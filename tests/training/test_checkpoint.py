@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from acseg.errors import RunError
+from acseg.errors import ModelError
 from acseg.training import checkpoint as module
 from acseg.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -81,7 +81,7 @@ def test_a_truncated_checkpoint_is_refused_with_what_to_do(tmp_path: Path, keep:
     path = tmp_path / "c.safetensors"
     save(path)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(RunError, match=r"cannot read .*c\.safetensors.*delete it to start anew"):
+    with pytest.raises(ModelError, match=r"cannot read .*c\.safetensors.*delete it to start anew"):
         load_checkpoint(path, *made(1), SETTINGS)
 
 
@@ -93,7 +93,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(
 ) -> None:
     path = tmp_path / "c.safetensors"
     save_file({"x": torch.zeros(2)}, path, metadata=notes)
-    with pytest.raises(RunError, match="delete it to start anew"):
+    with pytest.raises(ModelError, match="delete it to start anew"):
         load_checkpoint(path, *made(0), SETTINGS)
 
 
@@ -111,7 +111,7 @@ def test_other_settings_are_refused_by_name(
 ) -> None:
     path = tmp_path / "c.safetensors"
     save(path)
-    with pytest.raises(RunError, match=said):
+    with pytest.raises(ModelError, match=said):
         load_checkpoint(path, *made(1), SETTINGS | changes)
 
 
@@ -125,7 +125,7 @@ def test_settings_that_may_change_may_change(tmp_path: Path) -> None:
 def test_networks_of_another_shape_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.safetensors"
     save(path)
-    with pytest.raises(RunError, match="does not fit") as caught:
+    with pytest.raises(ModelError, match="does not fit") as caught:
         load_checkpoint(path, *made(1, width=5), SETTINGS)
     assert "\n" not in str(caught.value)
 

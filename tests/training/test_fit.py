@@ -10,8 +10,8 @@ import pytest
 
 from acseg import ACSeg
 from acseg.classes.clusters import fit_clusters
-from acseg.errors import DataError, RunError
-from acseg.run import read_run
+from acseg.errors import DataError, ModelError
+from acseg.model.folder import read_run
 from acseg.training import fit as fit_module
 from acseg.training import loop, passes
 from acseg.training.fit import fit_collection
@@ -126,10 +126,10 @@ def test_the_state_of_another_setting_is_refused(
             tmp_path / "run",
             progress=KillOnce("training the generator", 1),
         )
-    with pytest.raises(RunError, match=r"state belongs to an unfinished fit with other settings"):
+    with pytest.raises(ModelError, match=r"state belongs to an unfinished fit with other settings"):
         fit_collection(ACSeg(**tiny_settings | change), [folder], tmp_path / "run")
     photos(folder, NAMES[:3])
-    with pytest.raises(RunError, match="other settings or pictures"):
+    with pytest.raises(ModelError, match="other settings or pictures"):
         fit_collection(ACSeg(**tiny_settings), [folder], tmp_path / "run")
 
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
-from acseg.errors import RunError
+from acseg.errors import ModelError
 from acseg.training.group import ALONE, Group, is_first, join_group, own_device
 
 ACSEG = Path(sys.executable).with_name("acseg")
@@ -70,7 +70,7 @@ def test_parts_cover_a_batch_once() -> None:
 
 
 def test_a_batch_that_is_too_small_is_named() -> None:
-    with pytest.raises(RunError, match="a batch of 2 cannot be shared by 3 processes"):
+    with pytest.raises(ModelError, match="a batch of 2 cannot be shared by 3 processes"):
         Group(0, 3).part(2)
 
 

@@ -11,8 +11,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from acseg.concepts.modularity import modularity_loss
-from acseg.errors import DataError, RunError
-from acseg.settings import Settings
+from acseg.errors import DataError, ModelError
+from acseg.model.settings import Settings
 from acseg.training import loop
 from acseg.training.loop import fit_generator, learning_rate, mean_used
 
@@ -162,13 +162,13 @@ def test_a_checkpoint_of_other_settings_is_refused(
     features: np.ndarray, tmp_path: Path, name: str, value: int
 ) -> None:
     fit_generator(features, ALL, Settings(**TINY), state=tmp_path)
-    with pytest.raises(RunError, match=rf"{name} = .*, now {name} = {value}; use the same"):
+    with pytest.raises(ModelError, match=rf"{name} = .*, now {name} = {value}; use the same"):
         fit_generator(features, ALL, Settings(**TINY | {name: value}), state=tmp_path)
 
 
 def test_a_checkpoint_of_other_pictures_is_refused(features: np.ndarray, tmp_path: Path) -> None:
     fit_generator(features, ALL, Settings(**TINY), state=tmp_path)
-    with pytest.raises(RunError, match="pictures = 5, now pictures = 3"):
+    with pytest.raises(ModelError, match="pictures = 5, now pictures = 3"):
         fit_generator(features, ALL[:3], Settings(**TINY), state=tmp_path)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from acseg import ACSeg
-from acseg.errors import DataError, RunError
+from acseg.errors import DataError, ModelError
 from acseg.output.lock import locked
 from acseg.training import state
 from acseg.training.fit import fit_collection
@@ -79,7 +79,7 @@ def test_one_of_other_settings_is_refused(
     run = tmp_path / "run"
     ACSeg(**tiny_settings).fit(folder, run=run)
     (run / "state").mkdir()
-    with pytest.raises(RunError, match=r"finished RUN of other settings; --overwrite"):
+    with pytest.raises(ModelError, match=r"finished RUN of other settings; --overwrite"):
         fit_collection(ACSeg(**tiny_settings | {"seed": 3}), [folder], run)
 
 

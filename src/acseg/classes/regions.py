@@ -1,151 +1,142 @@
-"""Regions: the pixels of one image that share a concept, as one table for a whole batch.
-
-Boxes are (left, top, right, bottom) with right and bottom exclusive, so that right - left is the
-width. On the grid they count pixels of the feature grid; `scale_boxes` turns them into pixels of
-the picture.
-"""
+"""The regions of a picture: leaves of its tree put together, with what tells them apart."""
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
+
+from acseg.classes.foreground import split_foreground
+from acseg.concepts.tree import ConceptTree
+
+MOST_LEAVES = 48  # of a picture, in the table of a collection
 
 
 @dataclass(frozen=True)
 class Regions:
-    """All R regions of a batch, in the order of image and then label.
+    """The R regions of a picture.
 
     Attributes
     ----------
-    ids : Tensor
-        (B, h, w) long: for each pixel the row of its region in this table.
-    image : Tensor
-        (R,) long: the image in the batch that the region lies in.
-    label : Tensor
-        (R,) long: the label that the region had in the grid (its prototype).
-    boxes : Tensor
-        (R, 4) long: left, top, right, bottom on the grid.
-    share : Tensor
-        (R,) float32 in 0..1: the region's part of its image.
+    part : Tensor
+        (n,) region of each leaf.
+    descriptors : Tensor
+        (R, D), each of length 1.
+    size, attention, border : Tensor
+        (R,) tokens, sum of their attention, and how many of them lie on the picture's rim.
     """
 
-    ids: Tensor
-    image: Tensor
-    label: Tensor
-    boxes: Tensor
-    share: Tensor
+    part: Tensor
+    descriptors: Tensor
+    size: Tensor
+    attention: Tensor
+    border: Tensor
 
-    def __len__(self) -> int:
-        """Count the regions."""
-        return len(self.label)
+    def foreground(self, reduce: str) -> Tensor | None:
+        """Say which regions are foreground, (R,) bool; None where `reduce` is "none"."""
+        if reduce == "none":
+            return None
+        return split_foreground(self.attention if reduce == "sum" else self.attention / self.size)
 
 
-def find_regions(labels: Tensor) -> Regions:
-    """List the regions of a batch of label grids.
+@dataclass(frozen=True)
+class Leaves:
+    """The n leaves of a picture, from which its regions at any granularity follow.
 
-    A region is every pixel with one label, connected or not, as a concept of the paper is.
-
-    Parameters
+    Attributes
     ----------
-    labels : Tensor
-        (B, h, w), or (h, w) for one image; integers from 0. Labels need not be compact: only those
-        that own a pixel become regions.
+    tree : ConceptTree
+    means : Tensor
+        (n, D) mean of each leaf's tokens, these of length 1.
+    attention, border : Tensor
+        (n,) as in `Regions`.
+    """
+
+    tree: ConceptTree
+    means: Tensor
+    attention: Tensor
+    border: Tensor
+
+    def regions(self, granularity: float) -> Regions:
+        """Put the leaves together at a granularity, 0..1."""
+        part = self.tree.cut(granularity)  # (n,)
+        member = F.one_hot(part).to(self.means)  # (n, R)
+        sizes = torch.tensor(self.tree.sizes).to(self.means)  # (n,)
+        descriptors = F.normalize(member.mT @ (self.means * sizes[:, None]), dim=1)  # (R, D)
+        facts = torch.stack([sizes, self.attention.to(sizes), self.border.to(sizes)])
+        size, attention, border = facts @ member  # (R,) each
+        return Regions(part, descriptors, size, attention, border)
+
+
+def flat_leaves(regions: Regions) -> Leaves:
+    """Make each region a leaf of its own, for descriptors that belong to one granularity."""
+    n = len(regions.size)
+    merges = tuple((0, 1) if i == 0 else (i + 1, n + i - 1) for i in range(n - 1))
+    sizes = tuple(int(s) for s in regions.size)
+    tree = ConceptTree(merges, (-1.0,) * (n - 1), sizes, 0.0)
+    return Leaves(tree, regions.descriptors, regions.attention, regions.border)
+
+
+def pack_leaves(leaves: Leaves) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+    """Write the leaves of a picture as two arrays of fixed shape.
+
+    Of more than `MOST_LEAVES` leaves those that merge first are put together.
 
     Returns
     -------
-    Regions
-        Region tables on the device of `labels`.
-
-    Raises
-    ------
-    ValueError
-        If the shape is another, the grid is empty, or a label is not an integer from 0.
+    means, facts : (L, D) float16, (L, 7) float32
+        L is `MOST_LEAVES`. Facts are size, attention, border, the two numbers and the height of a
+        merge, and the threshold; a size of 0 is no leaf.
     """
-    if labels.ndim == 2:
-        labels = labels[None]
-    if labels.ndim != 3 or labels.numel() == 0:
-        raise ValueError(f"expected labels of shape (B, h, w), not {tuple(labels.shape)}")
-    if labels.is_floating_point() or labels.is_complex() or int(labels.min()) < 0:
-        raise ValueError("expected labels that are integers from 0")
-    labels = labels.long()
-    images, height, width = labels.shape
-    most = int(labels.max()) + 1
-    offset = torch.arange(images, device=labels.device)[:, None, None] * most
-    keys = (labels + offset).flatten()  # (B h w,) image and label in one number
-    counts = torch.bincount(keys, minlength=images * most)  # (B most,)
-    present = counts.nonzero().squeeze(1)  # (R,)
-    row = torch.full_like(counts, -1)
-    row[present] = torch.arange(len(present), device=labels.device)
-    ids = row[keys].view_as(labels)
-    return Regions(
-        ids=ids,
-        image=present // most,
-        label=present % most,
-        boxes=_boxes(ids, len(present)),
-        share=(counts[present].double() / (height * width)).float(),
+    n = len(leaves.tree.sizes)
+    if n > MOST_LEAVES:
+        leaves = _fewer(leaves)
+        n = MOST_LEAVES
+    means = np.zeros((MOST_LEAVES, leaves.means.shape[1]), np.float16)
+    facts = np.zeros((MOST_LEAVES, 7), np.float32)
+    means[:n] = leaves.means.cpu().numpy()
+    facts[:n, 0] = leaves.tree.sizes
+    facts[:n, 1], facts[:n, 2] = leaves.attention.cpu(), leaves.border.cpu()
+    facts[: n - 1, 3:5] = np.reshape(leaves.tree.merges, (n - 1, 2))
+    facts[: n - 1, 5] = leaves.tree.heights
+    facts[:, 6] = leaves.tree.threshold
+    return means, facts
+
+
+def unpack_leaves(means: NDArray[np.float16], facts: NDArray[np.float32]) -> Leaves:
+    """Read what `pack_leaves` wrote; numbers of float16 precision."""
+    n = int((facts[:, 0] > 0).sum())
+    merges = tuple((int(a), int(b)) for a, b in facts[: n - 1, 3:5])
+    heights = tuple(float(h) for h in facts[: n - 1, 5])
+    sizes = tuple(int(s) for s in facts[:n, 0])
+    tree = ConceptTree(merges, heights, sizes, float(facts[0, 6]))
+    return Leaves(
+        tree,
+        torch.from_numpy(means[:n].astype(np.float32)),
+        torch.from_numpy(facts[:n, 1].copy()),
+        torch.from_numpy(facts[:n, 2].copy()),
     )
 
 
-def _boxes(ids: Tensor, n: int) -> Tensor:
-    _, height, width = ids.shape
-    across = torch.arange(width, device=ids.device).expand_as(ids).flatten()
-    down = torch.arange(height, device=ids.device)[:, None].expand_as(ids).flatten()
-    flat = ids.flatten()
-
-    def extreme(position: Tensor, which: str) -> Tensor:
-        out = torch.zeros(n, dtype=torch.long, device=ids.device)
-        return out.scatter_reduce(0, flat, position, which, include_self=False)
-
-    low = [extreme(across, "amin"), extreme(down, "amin")]
-    high = [extreme(across, "amax") + 1, extreme(down, "amax") + 1]
-    return torch.stack(low + high, dim=1)  # (R, 4)
-
-
-def scale_boxes(
-    boxes: Tensor,
-    grid: tuple[int, int],
-    size: tuple[int, int],
-    *,
-    margin: float = 0.0,
-    aspect: float = float("inf"),
-) -> Tensor:
-    """Scale boxes from the grid to the picture, and widen them inside it.
-
-    Parameters
-    ----------
-    boxes : Tensor
-        (R, 4) left, top, right, bottom on the grid.
-    grid, size : tuple of int
-        (h, w) of the feature grid; (H, W) of the picture in pixels.
-    margin : float
-        What is added on each side, as a part of the box's own side: 0 (the box itself, as in the
-        paper) to about 0.25 (more surroundings).
-    aspect : float
-        The largest ratio of long to short side that may remain. The short side of a longer box
-        grows to long / aspect around its centre and is pushed back where it leaves the picture;
-        where the picture itself is too narrow, the ratio stays larger. 1 makes squares, infinity
-        leaves boxes as they are. Try 1 to 4.
-
-    Returns
-    -------
-    Tensor
-        (R, 4) float32 boxes inside the picture, in its pixels, fractions allowed.
-
-    Raises
-    ------
-    ValueError
-        If `margin` is negative or `aspect` below 1.
-    """
-    if margin < 0 or aspect < 1:
-        raise ValueError(f"expected margin >= 0 and aspect >= 1, not {margin} and {aspect}")
-    device = boxes.device
-    limit = torch.tensor([size[1], size[0]], dtype=torch.float32, device=device)  # W, H
-    factor = limit / torch.tensor([grid[1], grid[0]], dtype=torch.float32, device=device)
-    corner = boxes.float().view(-1, 2, 2) * factor  # (R, 2, 2): (first, last) x (across, down)
-    middle = corner.mean(dim=1)  # (R, 2)
-    side = (corner[:, 1] - corner[:, 0]) * (1 + 2 * margin)
-    least = side.amax(dim=1, keepdim=True) / aspect
-    grown = torch.minimum(torch.maximum(side, least), limit)
-    first = (middle - grown / 2).clamp(min=0)
-    first = torch.minimum(first, limit - grown)
-    return torch.cat([first, first + grown], dim=1)
+def _fewer(leaves: Leaves) -> Leaves:
+    """Undo the first merges, so that `MOST_LEAVES` leaves remain."""
+    tree = leaves.tree
+    n, gone = len(tree.sizes), len(tree.sizes) - MOST_LEAVES
+    part = tree.at_parts(MOST_LEAVES)  # (n,)
+    member = F.one_hot(part).to(leaves.means)  # (n, L)
+    sizes = torch.tensor(tree.sizes).to(leaves.means)
+    size = sizes @ member
+    made = {i: int(part[i]) for i in range(n)}  # number of a node -> its new number
+    for i, (a, _) in enumerate(tree.merges):
+        made[n + i] = made[a] if i < gone else MOST_LEAVES + i - gone
+    merges = tuple((made[a], made[b]) for a, b in tree.merges[gone:])
+    new = ConceptTree(
+        tuple((min(pair), max(pair)) for pair in merges),
+        tree.heights[gone:],
+        tuple(int(s) for s in size),
+        tree.threshold,
+    )
+    means = member.mT @ (leaves.means * sizes[:, None]) / size[:, None]
+    return Leaves(new, means, leaves.attention @ member, leaves.border @ member)

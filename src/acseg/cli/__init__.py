@@ -16,9 +16,8 @@ from acseg.errors import AcsegError
 from acseg.cli import segment  # noqa: F401
 from acseg.cli import fit  # noqa: F401
 from acseg.cli import predict  # noqa: F401
-from acseg.cli import name  # noqa: F401
+from acseg.cli import classes  # noqa: F401
 from acseg.cli import report  # noqa: F401
-from acseg.cli import serve  # noqa: F401
 from acseg.cli import export  # noqa: F401
 from acseg.cli import evaluate  # noqa: F401
 from acseg.cli import backbones  # noqa: F401
@@ -34,7 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         app(args=fill_ray(sys.argv[1:] if arguments is None else arguments), standalone_mode=True)
-    except (AcsegError, OSError) as error:  # OSError: a full disk, a folder without permission
+    except (
+        AcsegError,
+        OSError,
+        ValueError,
+    ) as error:  # a full disk, a setting
         typer.echo(f"acseg: {error}", err=True)
         sys.exit(2)
 
@@ -60,10 +63,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def setup(
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say what is chosen, such as the block.")
+        bool, typer.Option("--verbose", "-v", help="Say what is chosen, such as the blocks.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Set up the log."""

@@ -1,89 +1,75 @@
 """acseg fit."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from acseg.cli.options import Device, Ground, Inputs, Json, Merge, Precision, Ray, Runtime, app
-from acseg.cli.reading import Bands, Stretch, Tile, reading_settings
+from acseg.cli.options import (
+    Bands,
+    Device,
+    Granularity,
+    Inputs,
+    Json,
+    Ray,
+    Stretch,
+    Tile,
+    app,
+    machine,
+    reading_parameters,
+    say_backbone,
+)
 from acseg.cli.say import name_failed, tell_json
 
 
-@app.command(epilog="Example:  acseg fit photos/ -o run/ --classes 8")
+@app.command(epilog="Example:  acseg fit photos/ -o model/ --classes 8")
 def fit(
     inputs: Inputs,
-    out: Annotated[Path, typer.Option("-o", "--out", help="RUN folder to write.")],
-    backbone: Annotated[
-        str, typer.Option(help="bundled, a folder, or a Hugging Face name (see backbones).")
-    ] = "bundled",
+    out: Annotated[Path, typer.Option("-o", "--out", help="Model folder to write.")],
     classes: Annotated[
         str, typer.Option(help="Classes, background included: auto, or 2 to 254; try 5 to 30.")
     ] = "auto",
-    concepts: Annotated[
-        int, typer.Option(help="Most concepts in one picture; 3 to 10. More: finer parts.")
-    ] = 5,
-    rounds: Annotated[
-        int | None,
+    backbone: Annotated[
+        str,
         typer.Option(
-            help="Rounds of k-means from a picture's concepts; 0 (the paper) to 20. More: closer "
-            "to the pixels."
+            help="dinov2-small, bundled, a folder, or a Hugging Face name (see backbones). "
+            "Default: the best that is at hand."
         ),
-    ] = None,
-    merge: Merge = None,
-    ground: Ground = None,
-    steps: Annotated[int, typer.Option(help="Training steps; 1000 to 10000. More: slower.")] = 2500,
-    batch: Annotated[
-        int, typer.Option(help="Pictures a step; 16 to 64. More: steadier, slower.")
-    ] = 32,
-    learning_rate: Annotated[
-        float, typer.Option(help="Highest learning rate; 1e-4 to 1e-3.")
-    ] = 5e-4,
-    side: Annotated[
-        int | None, typer.Option(help="Short side in px for the backbone; 160 to 640. More: finer.")
-    ] = None,
-    stride: Annotated[
-        int | None,
-        typer.Option(
-            help="Image points between pixels: the patch or a divisor, such as 8 or 4. Half: four "
-            "times as many pixels, finer and slower."
-        ),
-    ] = None,
-    block: Annotated[
-        str | None,
-        typer.Option(
-            help="Block of the ViT whose tokens are used, counted from 1, or several to be joined: "
-            "9,10,11,12. Default: what its family needs."
-        ),
-    ] = None,
+    ] = "auto",
+    granularity: Granularity = None,
     foreground: Annotated[
         str,
         typer.Option(
-            help="Background (class 0) by attention: its sum over a region (paper), its mean, or "
-            "none for no background."
+            help="Class 0 as background by attention: auto (only where attention and layout "
+            "agree), mean, sum (the paper), or none."
         ),
-    ] = "sum",
-    descriptor: Annotated[
-        str | None,
+    ] = "auto",
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Train the paper's generator for so many steps, 500 to 10000."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed for all randomness.")] = 0,
+    more: Annotated[
+        list[str] | None,
         typer.Option(
-            help="What stands for a region: crop (paper, default), crop-inside, masked-crop, "
-            "mean-token (fast, default of the bundled backbone), concept-vector."
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting that is rarely needed, such as side=504 or descriptor=crop; see the "
+            "page on settings. May be repeated.",
         ),
     ] = None,
     bands: Bands = None,
     stretch: Stretch = None,
     tile: Tile = None,
-    seed: Annotated[int, typer.Option(help="Of all chance; the same seed gives the same RUN.")] = 0,
-    overwrite: Annotated[bool, typer.Option(help="Start anew if RUN is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace a model that is there.")] = False,
     as_json: Json = False,
     device: Device = "auto",
-    precision: Precision = "auto",
-    runtime: Runtime = "auto",
     ray: Ray = None,
 ) -> None:
-    """Train the generator on your pictures and discover their classes.
+    """Find the classes of your collection.
 
-    On several GPUs or machines: torchrun --nproc-per-node 2 --no-python acseg fit ...
+    With --steps on several GPUs or machines: torchrun --nproc-per-node 2 --no-python acseg fit ...
     """
     from acseg.model import ACSeg
     from acseg.output.lock import locked
@@ -94,77 +80,76 @@ def fit(
 
     finished = (out / "config.json").exists() and not unfinished(out)
     if finished and not overwrite and is_first():
-        raise typer.BadParameter(f"{out} is a finished RUN already; --overwrite starts anew")
-    model = ACSeg(
-        backbone,
-        classes=classes if classes == "auto" else _whole(classes, "--classes"),
-        concepts=concepts,
-        rounds=rounds,
-        merge=merge,
-        ground=ground,
-        steps=steps,
-        batch=batch,
-        learning_rate=learning_rate,
-        side=side,
-        stride=stride,
-        block=_blocks(block),
-        foreground=foreground,
-        descriptor=descriptor,
-        seed=seed,
-        device=own_device(device),
-        precision=precision,
-        runtime=runtime,
-        **reading_settings(bands, stretch, tile),
-    )
-    _ = model.backbone  # what cannot be loaded is said before anything is deleted
-    if overwrite and out.exists() and is_first():
-        _only_a_run(out)
+        raise typer.BadParameter(
+            f"{out} is a finished model; `acseg classes again {out}` changes its classes, "
+            "--overwrite replaces it"
+        )
+    parameters: dict[str, Any] = {
+        "backbone": backbone,
+        "n_classes": _classes(classes),
+        "foreground": foreground,
+        "random_state": seed,
+        **machine(own_device(device)),
+        **reading_parameters(bands, stretch, tile),
+    }
+    if granularity is not None:
+        parameters["granularity"] = granularity
+    if steps is not None:
+        parameters |= {"division": "generator", "steps": steps}
+    parameters |= read_parameters(more or [])
+    model = ACSeg(**parameters)
+    if is_first():
+        say_backbone(backbone)
+    _ = model.pipeline  # what cannot be loaded is said before anything is deleted
+    if overwrite and is_first() and (out / "config.json").exists():
         with locked(out / "state" / LOCK):
             remove_run(out)
-    more: dict[str, Any] = {}
+    by: dict[str, Any] = {}
     if ray is not None:
         from acseg.cluster.fit_pass import RayEncode
         from acseg.cluster.ray_pass import start_ray
 
-        start_ray(ray)  # what is missing is said before the long work
-        more["by"] = RayEncode(ray)
+        start_ray(ray)  # what is missing is said before anything is written
+        by = {"by": RayEncode(ray)}
     with progress_bar() as bar:
-        wrote = fit_collection(model, inputs, out, progress=bar, **more)
-    if not wrote:  # one of several processes, and not the first
+        wrote = fit_collection(model, inputs, out, progress=bar, **by)
+    if not wrote:
         return
+    count = len(model.class_ids)
     if as_json:
-        tell_json({"run": str(out), "classes": len(model.class_ids)}, model.failed_)
+        tell_json({"model": str(out), "classes": count, "run": str(out)}, model.failed_)
         return
-    typer.echo(f"{len(model.class_ids)} classes; the RUN is {out}")
+    typer.echo(f"{count} classes; the model is {out}")
     name_failed(model.failed_)
 
 
-def _only_a_run(folder: Path) -> None:
-    """Refuse to delete a folder that holds other things than a RUN."""
-    from acseg.output.atomic import PARTIAL
-
-    known = {"config.json", "generator.safetensors", "classes.safetensors", "classes.json"}
-    known |= {"training.jsonl", "failed.jsonl", "names.json", "plots", "state"}
-    other = sorted(p.name for p in folder.iterdir() if p.name not in known)
-    other = [name for name in other if not PARTIAL.fullmatch(name)]  # of a call that was killed
-    if other:
-        raise typer.BadParameter(f"{folder} holds {other[0]}, which no RUN does; not overwritten")
-
-
-def _blocks(text: str | None) -> int | tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        several = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(
-            f"--block takes a number, or several such as 9,10,11,12, not {text!r}"
-        ) from None
-    return several if len(several) > 1 else several[0]
-
-
-def _whole(text: str, option: str) -> int:
+def _classes(text: str) -> int | str:
+    if text == "auto":
+        return text
     try:
         return int(text)
     except ValueError:
-        raise typer.BadParameter(f"{option} takes auto or a whole number, not {text!r}") from None
+        raise typer.BadParameter(f"--classes takes auto or a whole number, not {text!r}") from None
+
+
+def read_parameters(texts: list[str]) -> dict[str, Any]:
+    """Read KEY=VALUE; a value is JSON, or else text, and 9,12 is a list."""
+    from acseg.model.settings import NAMES
+
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name not in NAMES:
+            raise typer.BadParameter(
+                f"--set takes a setting and its value, not {text!r}; the settings are "
+                f"{', '.join(NAMES)}"
+            )
+        name = "random_state" if name == "seed" else name
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            try:
+                found[name] = json.loads(f"[{value}]")
+            except ValueError:
+                found[name] = value
+    return found

@@ -6,7 +6,7 @@ from typer.core import TyperGroup
 
 GROUPS = {
     "Start here": ("segment", "fit", "predict", "demo"),
-    "Look and correct": ("show", "report", "serve", "name"),
+    "Look and correct": ("report", "serve", "classes"),
     "Take it elsewhere": ("export",),
     "Measure": ("evaluate",),
     "Backbones": ("backbones",),

@@ -10,12 +10,12 @@ from acseg.cli.say import name_failed
 
 
 @app.command(
-    epilog="Example:  acseg report out/ --sheet   |   acseg report run/   (plots of the training)"
+    epilog="Example:  acseg report out/ --sheet   |   acseg report model/   (plots of the training)"
 )
 def report(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="OUT|RUN", help="Folder that segment, predict or fit wrote."),
+        typer.Argument(metavar="OUT|MODEL", help="Folder that segment, predict or fit wrote."),
     ],
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "What was found",
     sheet: Annotated[
@@ -25,7 +25,7 @@ def report(
         ),
     ] = False,
 ) -> None:
-    """Write OUT/index.html anew, or the plots of a training into RUN/plots/ (PNG and SVG).
+    """Write OUT/index.html anew, or the plots of a fit into MODEL/plots/ (PNG and SVG).
 
     The plots are the loss and the number of concepts at each step, and how many classes fit best.
     """
@@ -60,33 +60,3 @@ def report(
 
 def _has_diary(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("config.json", "training.jsonl"))
-
-
-def show_preview(out: Path, wanted: bool) -> None:
-    """Show four overlays of an output folder, if that is wanted and somebody looks."""
-    from rich.console import Console
-
-    from acseg.report.terminal import show_output
-
-    console = Console(highlight=False, soft_wrap=True)
-    if wanted and console.is_terminal:
-        show_output(out, console)
-
-
-@app.command(epilog="Example:  acseg show out/ --picture beach")
-def show(
-    out: Annotated[Path, typer.Argument(help="Folder that segment or predict wrote.")],
-    limit: Annotated[
-        int, typer.Option(help="Most pictures, taken evenly from all; 1 to 50.", min=1)
-    ] = 4,
-    picture: Annotated[str, typer.Option(help="Only pictures with this in their name.")] = "",
-    width: Annotated[int, typer.Option(help="Most characters across; 40 to 200.", min=4)] = 80,
-) -> None:
-    """Show overlays in the terminal, with what was found; elsewhere only what was found."""
-    from rich.console import Console
-
-    from acseg.report.terminal import show_output
-
-    console = Console(highlight=False, soft_wrap=True)
-    if show_output(out, console, limit=limit, width=width, picture=picture):
-        raise typer.Exit(1)

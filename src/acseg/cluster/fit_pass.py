@@ -1,10 +1,10 @@
-"""The two passes of `fit` on a Ray cluster: pixels to train on, and regions to cluster."""
+"""The two passes of `fit` on a Ray cluster: tokens to train on, and leaves to make classes of."""
 
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +12,8 @@ from acseg.cluster.packed import Packed, pack, unpack
 from acseg.cluster.ray_pass import run_tasks
 from acseg.images.stream import Size, unfinished_chunks
 from acseg.images.walk import Source
-from acseg.training.passes import Encode, Encoded, PixelSample, RegionTable, encode_sources
-
-if TYPE_CHECKING:
-    from acseg.model import ACSeg
-
-KINDS: dict[str, Callable[[int], Encode]] = {"pixels": PixelSample, "regions": RegionTable}
+from acseg.model import ACSeg
+from acseg.training.passes import Encode, Encoded, LeafTable, TokenSample, encode_sources
 
 
 class Encoder:
@@ -42,20 +38,22 @@ class Encoder:
         ----------
         task : dict
             "indices" (places in the collection), "sources" (path, relative name, window), "known"
-            (sizes of pictures that are done, or null), "encode" (kind and number).
+            (sizes of pictures that are done, or null), "tokens" (how many are
+            drawn; null to describe leaves).
         """
         sources = [
             Source(Path(path), relative, None if window is None else tuple(window))
             for path, relative, window in task["sources"]
         ]
         known = [None if size is None else (size[0], size[1]) for size in task["known"]]
-        kind, number = task["encode"]
+        count = task["tokens"]
+        encode = LeafTable() if count is None else TokenSample(count)
         arrays: dict[str, np.ndarray] = {}
         notes: list[list[Any]] = []
         for index, size, found in encode_sources(
             self._model,
             sources,
-            KINDS[kind](number),
+            encode,
             only=range(len(sources)),
             known=lambda index: known[index],
             draws=task["indices"],
@@ -92,7 +90,7 @@ class RayEncode:
 
     def __call__(
         self,
-        model: "ACSeg",
+        model: ACSeg,
         sources: Sequence[Source],
         encode: Encode,
         *,
@@ -106,7 +104,7 @@ class RayEncode:
                 "indices": list(chunk),
                 "sources": [_row(sources[index]) for index in chunk],
                 "known": sizes,
-                "encode": _encode_row(encode),
+                "tokens": encode.count if isinstance(encode, TokenSample) else None,
             }
             tasks.append({"task": json.dumps(task)})
         if not tasks:
@@ -117,9 +115,3 @@ class RayEncode:
 
 def _row(source: Source) -> list[Any]:
     return [str(source.path.absolute()), source.relative, source.window]
-
-
-def _encode_row(encode: Any) -> list[Any]:
-    if isinstance(encode, PixelSample):
-        return ["pixels", encode.count]
-    return ["regions", encode.concepts]

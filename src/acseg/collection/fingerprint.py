@@ -1,48 +1,49 @@
 """What a label map depends on besides its picture, in one short text."""
 
 import json
+from dataclasses import asdict
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from acseg.images.stream import CHUNK
+from acseg.model import ACSeg
 from acseg.output.claim import Key, edits_text
 from acseg.output.records import Kind
-from acseg.settings import settings_to_json
 
-if TYPE_CHECKING:
-    from acseg.model import ACSeg
-
-FORMAT = 1  # another number where the same model draws otherwise than before
+FORMAT = 2  # another number where the same model draws otherwise than before
 
 
-def fingerprint(model: "ACSeg", kind: Kind, *, batch: int) -> str:
+def fingerprint(model: ACSeg, kind: Kind, *, batch: int) -> str:
     """Sum up what draws label maps, as a key of three parts; see `acseg.output.claim`.
 
     The first is of weights and settings: pictures of one folder share it. The second is of device
     and number format. Two models of one key draw the same label maps. The names of classes are
     left out: they change no map.
     """
-    backbone = model.backbone
-    settings = settings_to_json(model.settings)
-    settings.pop("backbone")  # its name; its weights count
-    facts = {"format": FORMAT, "kind": kind, "settings": settings, "side": model.side}
+    backbone, own = model.pipeline.backbone, model.settings
+    facts: dict[str, Any] = {"format": FORMAT, "kind": kind, "seed": own.seed}
+    facts |= {"encoding": asdict(own.encoding), "dividing": asdict(own.dividing)}
+    facts["encoding"].pop("backbone")  # its name; its weights count
+    if kind == "classes":
+        facts |= {"descriptor": own.classifying.descriptor, "crop": own.classifying.crop_side}
+        facts["foreground"] = model.foreground_
     machine = {
-        "backbone": repr(backbone).replace(str(getattr(backbone, "name", "")), ""),
-        "device": str(getattr(backbone, "device", "")).partition(":")[0],
-        "runtime": str(getattr(backbone, "runtime", getattr(model, "runtime", ""))),
+        "backbone": repr(backbone).replace(backbone.name, ""),
+        "device": str(backbone.device).partition(":")[0],
+        "runtime": backbone.runtime,
         "batch": [batch, CHUNK],
     }
     digest = sha256(json.dumps(facts, sort_keys=True).encode())
-    for part in (backbone, getattr(model, "generator_", None)):
+    for part in (backbone, model.generator_):
         for name, value in sorted(part.state_dict().items()) if part is not None else ():
             digest.update(name.encode())
             digest.update(_bytes(value))
     if kind == "classes" and model.centres_ is not None:
         digest.update(np.ascontiguousarray(model.centres_).tobytes())
     where = sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:16]
-    becomes = getattr(model, "becomes_", {}) if kind == "classes" else {}
+    becomes = model.becomes_ if kind == "classes" else {}
     return str(Key(digest.hexdigest()[:32], where, edits_text(becomes)))
 
 

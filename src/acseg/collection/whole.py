@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from acseg.collection.fingerprint import fingerprint
+from acseg.collection.large import large_sources, write_large
 from acseg.collection.work import BATCH, Place, Worker, work
 from acseg.errors import DataError, ImageError
 from acseg.images.georeference import pixel_area
@@ -19,7 +20,6 @@ from acseg.output.names import overlay_of, source_of
 from acseg.output.records import Kind, Record, record_line
 from acseg.output.writing import Writing
 from acseg.report.html import write_report
-from acseg.tiling.sources import large_sources, write_large
 
 Progress = Callable[[str, int, int, str], None]
 
@@ -178,7 +178,7 @@ def _pass(
 
 def named_classes(model: ACSeg) -> dict[int, str | None]:
     """Name the classes that a model draws; the background is called so where it has no name."""
-    names = {0: "background", **model.names_} if model.settings.background else model.names_
+    names = model.edits.all_names
     return {c: names.get(c) for c in model.class_ids}
 
 

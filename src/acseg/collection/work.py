@@ -7,23 +7,20 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from acseg.drawing import Draw
 from acseg.errors import DataError, ImageError
 from acseg.images.georeference import pixel_area
 from acseg.images.stream import WORKERS, Picture, Size, stream_pictures
 from acseg.images.walk import Source
+from acseg.model import ACSeg
+from acseg.model.acseg import Draw
 from acseg.output.label_png import encode_labels
 from acseg.output.manifest import Entry
 from acseg.output.names import overlay_of
 from acseg.output.overlay import encode_overlay
 from acseg.output.records import Kind, record_line
-
-if TYPE_CHECKING:
-    from acseg.model import ACSeg
 
 BATCH = 16  # pictures encoded at once
 
@@ -55,7 +52,7 @@ class Worker:
     """
 
     def __init__(
-        self, model: "ACSeg", *, kind: Kind, key: str, put: Put, overlays: bool = True
+        self, model: ACSeg, *, kind: Kind, key: str, put: Put, overlays: bool = True
     ) -> None:
         self.model, self.kind, self.key = model, kind, key
         self._put, self.overlays = put, overlays
@@ -134,13 +131,13 @@ def work(
 
     stream = stream_pictures(
         sources,
-        side=model.side,
-        multiple=model.backbone.patch,
+        side=model.pipeline.side,
+        multiple=model.pipeline.backbone.patch,
         batch=BATCH,
         failed=note,
         only=only,
         known=known,
-        reading=model.settings.reading,
+        reading=model.settings.encoding.reading,
         workers=threads,
     )
     waiting: deque[tuple[int, Future[Entry]]] = deque()

@@ -7,7 +7,7 @@ import copy
 import importlib.util
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -15,22 +15,16 @@ from acseg import __version__
 from acseg.backbone.quiet import quiet_export
 from acseg.backbone.vit import TransformersVit
 from acseg.classes.ids import drawn_ids
-from acseg.errors import DataError, RunError
+from acseg.errors import DataError
 from acseg.export.onnx_core import Core
 from acseg.export.onnx_edges import OPSET, draw_graph, prepare_graph
+from acseg.model import ACSeg
 from acseg.output.atomic import write_atomic
-from acseg.settings import settings_to_json
 
-if TYPE_CHECKING:
-    from acseg.model import ACSeg
-
-EXPORTABLE = ("mean-token", "concept-vector")
 LARGEST = 2**31 - 2**20  # bytes in one file; protobuf allows no more
 
 
-def export_onnx(
-    run_or_model: "str | Path | ACSeg", path: str | Path, *, overwrite: bool = False
-) -> Path:
+def export_onnx(given: str | Path | ACSeg, path: str | Path, *, overwrite: bool = False) -> Path:
     """Write a model as one ONNX file, its preprocessing included.
 
     The input "photos" is (B, H, W, 3) uint8 RGB, upright, of any size and number. The output
@@ -38,14 +32,13 @@ def export_onnx(
     the output "classes" besides, (B, H, W) uint8, what `ACSeg.predict` draws; 255 is void. The
     metadata "acseg" holds names of classes and settings as JSON.
 
-    Computed in float32. Pictures are taken whole: tiles, bands and stretch of a RUN are not part
-    of the graph. It holds the affinity of all pixels of the grid, (B, N, N) float32, so large
-    pictures take memory where the model merges concepts.
+    Computed in float32. Pictures are taken whole: tiles, bands and stretch are not part of
+    the graph. It holds the cosines of all tokens, (B, N, N) float32, so large pictures take memory.
 
     Parameters
     ----------
-    run_or_model : path, "bundled", or ACSeg
-        A RUN that `fit` wrote, the bundled model, or one in memory.
+    given : path or ACSeg
+        A model folder that `fit` wrote, or a model in memory.
     path : path
         The file, with a name ending in .onnx.
     overwrite : bool, default False
@@ -60,11 +53,11 @@ def export_onnx(
     ------
     DataError
         If the name does not end in .onnx, the file is there, a library is missing, or the model
-        cannot be exported: descriptors that encode crops again need a second pass over the
-        picture, so such a RUN with classes is refused; so are backbones of timm, and models over
+        cannot be exported: the exact division is no graph of fixed operations, and descriptors
+        of crops need a second pass over the picture; so are backbones of timm, and models over
         2 GB.
-    RunError
-        If the RUN is broken, or has no generator.
+    ModelError
+        If the model folder is broken.
     """
     path = Path(path)
     if path.suffix.lower() != ".onnx":
@@ -74,7 +67,7 @@ def export_onnx(
     missing = [m for m in ("onnx", "onnxscript") if importlib.util.find_spec(m) is None]
     if missing:
         raise DataError(f"{missing[0]} is not installed: pip install 'acseg[onnx]'")
-    model = _in_float32(run_or_model)
+    model = _in_float32(given)
     core = build_core(model)
     size = sum(w.numel() * w.element_size() for w in core.state_dict().values())
     if size > LARGEST:
@@ -82,7 +75,7 @@ def export_onnx(
     return write_atomic(path, build_graph(model, core).SerializeToString())
 
 
-def build_core(model: "ACSeg") -> Core:
+def build_core(model: ACSeg) -> Core:
     """Take from a model what the middle of the graph needs.
 
     Raises
@@ -90,29 +83,30 @@ def build_core(model: "ACSeg") -> Core:
     DataError
         If it cannot be exported.
     """
-    settings = model.settings
-    backbone = model.backbone
+    settings, backbone = model.settings, model.pipeline.backbone
     if not isinstance(backbone.vit, TransformersVit):
-        raise DataError(f"the backbone {settings.backbone!r} comes from timm and is not exported")
+        raise DataError(f"the backbone {backbone.name!r} comes from timm and is not exported")
+    if model.generator_ is None:
+        raise DataError(
+            "this model divides pictures by moves on their graphs, which no graph of fixed "
+            "operations holds; fit with --steps 1000, which trains a generator"
+        )
     centres = None
     if model.centres_ is not None:
-        if settings.described_by not in EXPORTABLE:
+        if settings.classifying.descriptor != "mean-token":
             raise DataError(
-                f"this RUN tells classes by the descriptor {settings.described_by!r}, which "
-                "encodes crops of the picture again; one graph does not hold that. Fit with "
-                f"--descriptor {' or '.join(EXPORTABLE)}, or export a model without classes"
+                "this model tells classes apart by crops, which are encoded again; one graph does "
+                "not hold that. Fit with --set descriptor=mean-token"
             )
         centres = torch.nn.functional.normalize(torch.from_numpy(model.centres_).float(), dim=1)
+    if settings.dividing.granularity != 0.5:
+        raise DataError("only granularity 0.5, the picture's own threshold, is exported")
     return Core(
         backbone,
         model.generator_,
-        rounds=settings.rounds or 0,
-        merge=settings.merge,
-        ground=settings.ground,
         centres=centres,
         drawn=torch.from_numpy(drawn_ids(model.becomes_)).long(),
-        foreground=settings.foreground,
-        descriptor=settings.described_by,
+        foreground=model.foreground_,
     ).eval()
 
 
@@ -126,20 +120,24 @@ def build_graph(model: "ACSeg", core: Core) -> Any:
     import onnx
     from onnx import compose
 
-    start, end = prepare_graph(model.side, model.backbone.patch), draw_graph(core.classified)
-    middle = export_core(core, model.backbone.patch)
+    start, end = (
+        prepare_graph(model.pipeline.side, model.pipeline.backbone.patch),
+        draw_graph(core.classified),
+    )
+    middle = export_core(core, model.pipeline.backbone.patch)
     middle.ir_version = start.ir_version
     for part, name in ((start, "prepare"), (middle, "model"), (end, "draw")):
         compose.add_prefix(
             part, f"{name}/", rename_inputs=False, rename_outputs=False, inplace=True
         )
     graph = compose.merge_models(start, middle, io_map=[("images", "core_images")])
-    links = [("size", "shape"), ("core_maps", "maps"), ("core_table", "table")]
-    graph = compose.merge_models(graph, end, io_map=links[: 2 + core.classified])
+    links = [("size", "shape"), ("core_maps", "maps"), ("core_parts", "parts")]
+    links.append(("core_table", "table"))
+    graph = compose.merge_models(graph, end, io_map=links[: 3 + core.classified])
     onnx.checker.check_model(graph)
     facts = {
         "acseg": __version__,
-        "settings": settings_to_json(model.settings),
+        "settings": model.settings.to_json(),
         "names": {str(c): name for c, name in sorted(model.names_.items())},
     }
     onnx.helper.set_model_props(graph, {"acseg": json.dumps(facts, ensure_ascii=False)})
@@ -160,7 +158,7 @@ def export_core(core: Core, patch: int) -> Any:
                 core,
                 (example,),
                 input_names=["core_images"],
-                output_names=["core_maps", "core_table"][: 1 + core.classified],
+                output_names=["core_maps", "core_parts", "core_table"][: 2 + core.classified],
                 dynamic_shapes=({0: Dim("batch", min=1), 2: patch * down, 3: patch * across},),
                 opset_version=OPSET,
                 dynamo=True,
@@ -172,18 +170,15 @@ def export_core(core: Core, patch: int) -> Any:
     return program.model_proto
 
 
-def _in_float32(run_or_model: "str | Path | ACSeg") -> "ACSeg":
+def _in_float32(given: str | Path | ACSeg) -> ACSeg:
     """Load a model, or take the parts of one in memory, in torch, float32, on the processor."""
-    from acseg.model import ACSeg
-
-    if isinstance(run_or_model, str | Path):
-        run = None if str(run_or_model) == "bundled" else Path(run_or_model)
-        return ACSeg.load(run, device="cpu", precision="float32", runtime="torch")
-    given = run_or_model
-    if getattr(given, "generator_", None) is None:
-        raise RunError("this model has no generator yet; `fit` trains one, `load` brings one")
-    model = ACSeg(device="cpu", precision="float32", runtime="torch")
-    model.settings = given.settings
-    model.centres_, model.names_, model.becomes_ = given.centres_, given.names_, given.becomes_
-    model.generator_ = copy.deepcopy(given.generator_).cpu().float()
+    how = {"device": "cpu", "precision": "float32", "runtime": "torch"}
+    if isinstance(given, str | Path):
+        return ACSeg.from_pretrained(given, **how)
+    parameters: dict[str, Any] = {**given.get_params(), **how}
+    model = ACSeg(**parameters)
+    model.centres_, model.foreground_ = given.centres_, given.foreground_
+    model.names_, model.becomes_ = given.names_, given.becomes_
+    generator = given.generator_
+    model.generator_ = None if generator is None else copy.deepcopy(generator).cpu().float()
     return model

@@ -1,42 +1,34 @@
-"""The middle of the exported graph: from images to the scores and the classes of concepts.
+"""The middle of the exported graph: from images to leaf scores, parts and classes.
 
-The same functions as in `acseg.model`, put together without tables of regions: every image has all
-k prototypes as regions, those without a pixel among them, so that no shape depends on a value.
+It is the pipeline of a model whose division is "generator", put together without a value that
+decides a shape: every image has all k prototypes as leaves, those without a token among them.
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.nn import functional as F
 
 from acseg.backbone.backbone import Backbone
 from acseg.concepts.assignment import assign, concept_scores
-from acseg.concepts.ground import merge_thresholds
-from acseg.concepts.lloyd import lloyd_rounds
-from acseg.concepts.merging import merge_concepts, merge_scores, whole_affinity
+from acseg.concepts.generator import AdaptiveConceptGenerator
+from acseg.concepts.threshold import CLEAR, histogram, otsu
 
-ABSENT = -3.0  # score of a prototype that owns no pixel: below every cosine, and after resizing too
+ABSENT = -3.0  # score of a leaf that owns no token: below every cosine, and after resizing too
 
 
 class Core(nn.Module):
-    """Turn images into the scores of their concepts, and into the class of each concept.
+    """Turn images into the scores of their leaves, and into the part and class of each leaf.
 
     Parameters
     ----------
     backbone : Backbone
         In torch, float32, on the processor.
-    generator : nn.Module
-    rounds : int
-        Of Lloyd, from the generator's concepts.
-    merge : float or None
-        Threshold of merging; None for never.
-    ground : float or None
-        Least ground score of an image in which concepts merge; None for all.
+    generator : AdaptiveConceptGenerator
     centres : Tensor or None
         (C, D), of length 1; None for no classes.
     drawn : Tensor
         (256,) int64: the class that is drawn for each class that is found.
     foreground : "sum", "mean" or "none"
-    descriptor : "mean-token" or "concept-vector"
     """
 
     centres: Tensor
@@ -45,62 +37,113 @@ class Core(nn.Module):
     def __init__(
         self,
         backbone: Backbone,
-        generator: nn.Module,
+        generator: AdaptiveConceptGenerator,
         *,
-        rounds: int,
-        merge: float | None,
-        ground: float | None,
         centres: Tensor | None,
         drawn: Tensor,
         foreground: str,
-        descriptor: str,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.generator = generator
-        self.rounds = rounds
-        self.merge = merge
-        self.ground = ground
         self.classified = centres is not None
         self.foreground = foreground
-        self.descriptor = descriptor
         self.register_buffer("centres", torch.zeros(1, 1) if centres is None else centres)
         self.register_buffer("drawn", drawn)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Turn images (B, 3, h, w) in 0..1 into scores (B, k, gh, gw) and classes (B, k) int64."""
-        pixels, attention = self.backbone.encode(images)  # (B, N, D), (B, N)
-        concepts = lloyd_rounds(pixels, self.generator(pixels), self.rounds)  # (B, k, D)
-        scores = concept_scores(pixels, concepts)  # (B, N, k)
-        k = scores.shape[2]
+        """Turn images (B, 3, h, w) in 0..1 into scores (B, k, gh, gw), parts and classes (B, k)."""
+        tokens, attention = self.backbone.encode(images)  # (B, N, D), (B, N)
+        unit = F.normalize(tokens, dim=2)
+        nearest = assign(concept_scores(tokens, self.generator(tokens)))  # (B, N)
+        place = torch.arange(len(self.generator.prototypes))
+        member = (nearest[:, :, None] == place).float()  # (B, N, k)
+        counts = member.sum(dim=1)  # (B, k)
+        sums = member.mT @ unit  # (B, k, D)
+        scores = concept_scores(tokens, sums)  # (B, N, k)
+        maps = torch.where(counts[:, None] > 0, scores, ABSENT).mT
         stride = self.backbone.stride
-        grid = images.shape[2] // stride, images.shape[3] // stride
-        limit = merge_thresholds(pixels, grid, self.merge, self.ground)
-        if isinstance(limit, Tensor) or limit < 1:
-            group = merge_concepts(*whole_affinity(pixels, assign(scores), k), limit)
-            scores = merge_scores(scores, group)
-        member = (assign(scores)[:, :, None] == torch.arange(k)).float()  # (B, N, k)
-        present = member.sum(dim=1) > 0  # (B, k)
-        shown = torch.where(present[:, None], scores, ABSENT)
-        maps = shown.mT.unflatten(2, grid)
+        maps = maps.unflatten(2, (images.shape[2] // stride, images.shape[3] // stride))
+        group = merge_concepts(sums @ sums.mT, counts, threshold_of(unit))  # (B, k)
+        parts = part_numbers(group, member)
         if not self.classified:
-            return (maps,)
-        return maps, self.classes(pixels, attention, concepts, member, present)
+            return maps, parts
+        return maps, parts, self.classes(group, sums, counts, member, attention)
 
     def classes(
-        self, pixels: Tensor, attention: Tensor, concepts: Tensor, member: Tensor, present: Tensor
+        self, group: Tensor, sums: Tensor, counts: Tensor, member: Tensor, attention: Tensor
     ) -> Tensor:
-        """Find the class of each prototype, (B, k) int64; any where it owns no pixel."""
-        counts = member.sum(dim=1).clamp(min=1)  # (B, k)
-        vectors = concepts
-        if self.descriptor == "mean-token":
-            vectors = (member.mT @ pixels) / counts[:, :, None]
-        found = (functional.normalize(vectors, dim=2) @ self.centres.mT).argmax(dim=2)  # (B, k)
+        """Find the class of each leaf, (B, k) int64; any where it owns no token."""
+        place = torch.arange(group.shape[1])
+        inside = (group[:, :, None] == place).float()  # (B, k leaves, k parts)
+        size = (inside.mT @ counts[:, :, None])[:, :, 0]  # (B, k)
+        vectors = F.normalize(inside.mT @ sums, dim=2)
+        found = (vectors @ self.centres.mT).argmax(dim=2)  # (B, k)
         if self.foreground != "none":
-            scores = (member.mT @ attention[:, :, None])[:, :, 0]
-            scores = scores / counts if self.foreground == "mean" else scores
-            found = torch.where(foreground_of(scores, present), found + 1, 0)
-        return self.drawn[found]
+            looked = inside.mT @ (member.mT @ attention[:, :, None])
+            looked = looked[:, :, 0]
+            looked = looked / size.clamp(min=1) if self.foreground == "mean" else looked
+            found = torch.where(foreground_of(looked, size > 0), found + 1, 0)
+        return self.drawn[found].gather(1, group)
+
+
+def threshold_of(unit: Tensor) -> Tensor:
+    """Find the threshold (B,) of tokens (B, N, D) of length 1; see `picture_threshold`."""
+    cosines = unit @ unit.mT
+    split, mean, clear = otsu(histogram(cosines, torch.arange(unit.shape[1])))
+    return (2 * split - mean + (CLEAR - clear)).clamp(-1, 1).float()
+
+
+def merge_concepts(sums: Tensor, counts: Tensor, threshold: Tensor) -> Tensor:
+    """Merge the two most alike concepts of each image, again and again, down to its threshold.
+
+    All images at once, k - 1 times: where nothing is left to merge, a step changes nothing.
+
+    Parameters
+    ----------
+    sums, counts
+        (B, k, k) sums of the cosines between the tokens of each two concepts; (B, k) tokens.
+    threshold
+        (B,) mean cosine from which on two concepts are one.
+
+    Returns
+    -------
+    Tensor
+        (B, k) int64: for each concept the lowest one that it is now part of.
+    """
+    k = counts.shape[1]
+    place = torch.arange(k, device=counts.device)  # (k,)
+    once = (place[:, None] < place).flatten()  # (k * k,) each pair once, none with itself
+    group = place.expand_as(counts)  # (B, k)
+    for _ in range(k - 1):
+        pairs = counts[:, :, None] * counts[:, None, :]
+        mean = (sums / pairs.clamp(min=1)).flatten(1)  # (B, k * k)
+        mean = mean.masked_fill(~(once & (pairs.flatten(1) > 0)), -2.0)
+        best = mean.argmax(dim=1, keepdim=True)  # (B, 1)
+        merging = mean.gather(1, best) >= threshold[:, None]
+        keep, gone = best // k, best % k  # (B, 1)
+        into = (place == keep) & merging  # (B, k)
+        out = (place == gone) & merging
+        moved = out[:, None, :].to(sums) * (into[:, :, None].to(sums) - out[:, :, None].to(sums))
+        move = torch.eye(k, device=sums.device) + moved  # (B, k, k) adds row `gone` to row `keep`
+        sums = move @ sums @ move.mT
+        counts = (move @ counts[:, :, None])[:, :, 0]
+        group = torch.where((group == gone) & merging, keep, group)
+    return group
+
+
+def part_numbers(group: Tensor, member: Tensor) -> Tensor:
+    """Number the parts of each image in the order of their first token; (B, k) int64.
+
+    group (B, k) of `merge_concepts`, member (B, N, k) of 0 and 1.
+    """
+    n, place = member.shape[1], torch.arange(group.shape[1])
+    there = member.sum(dim=1) > 0
+    first = torch.where(there, member.argmax(dim=1), n)  # (B, k) of each leaf
+    inside = group[:, :, None] == place  # (B, k leaves, k parts)
+    first = torch.where(inside, first[:, :, None], n).amin(dim=1)  # (B, k) of each part
+    before = (first[:, None, :] < first[:, :, None]).sum(dim=2)  # (B, k) parts that begin earlier
+    return before.gather(1, group)
 
 
 def foreground_of(scores: Tensor, present: Tensor) -> Tensor:

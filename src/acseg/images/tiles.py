@@ -36,7 +36,7 @@ def is_tiled(size: tuple[int, int] | None, tile: int | str | None, side: int) ->
     size : (int, int) or None
         None where it is not known: then no.
     tile : int, "auto" or None
-        As in `acseg.settings.Settings`.
+        As in `acseg.model.settings.Settings`.
     side : int
         Short side in px that the backbone sees.
     """

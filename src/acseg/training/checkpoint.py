@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from acseg.errors import RunError
+from acseg.errors import ModelError
 from acseg.output.atomic import write_atomic
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW keeps for each weight
@@ -54,7 +54,7 @@ def load_checkpoint(
 
     Raises
     ------
-    RunError
+    ModelError
         If the checkpoint is broken, or was made with other settings than these (those in
         `may_change` apart).
     """
@@ -66,12 +66,12 @@ def load_checkpoint(
         tensors = load_file(path)
         step, old = int(notes["step"]), json.loads(notes["settings"])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise RunError(f"cannot read {path}: {error}; delete it to start anew") from error
+        raise ModelError(f"cannot read {path}: {error}; delete it to start anew") from error
     now = json.loads(json.dumps(settings))
     changed = sorted(k for k in now if k not in may_change and old.get(k) != now[k])
     if changed:
         name = changed[0]
-        raise RunError(
+        raise ModelError(
             f"{path} was made with {name} = {old.get(name)}, now {name} = {now[name]}; "
             "use the same settings to go on, or another output folder"
         )
@@ -81,7 +81,7 @@ def load_checkpoint(
             own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
             network.load_state_dict(own)
     except RuntimeError as error:
-        raise RunError(f"{path} does not fit: {' '.join(str(error).split())[:200]}") from error
+        raise ModelError(f"{path} does not fit: {' '.join(str(error).split())[:200]}") from error
     for key, weight in next(iter(networks.values())).named_parameters():
         kept = {m: tensors[f"{m}.{key}"] for m in MOMENTS if f"{m}.{key}" in tensors}
         if kept:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from acseg.errors import RunError
+from acseg.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Group:
 
         Raises
         ------
-        RunError
+        ModelError
             If there are fewer than processes.
         """
         if count < self.size:
-            raise RunError(
+            raise ModelError(
                 f"a batch of {count} cannot be shared by {self.size} processes; use a larger "
                 "--batch, or fewer processes"
             )

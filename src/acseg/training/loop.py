@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,19 @@ from numpy.typing import NDArray
 
 from acseg.concepts.generator import AdaptiveConceptGenerator
 from acseg.concepts.modularity import modularity_loss
+from acseg.concepts.threshold import picture_threshold
 from acseg.errors import DataError
-from acseg.settings import Settings
+from acseg.model.settings import Training
 from acseg.training.checkpoint import load_checkpoint, save_checkpoint
 from acseg.training.diary import read_diary, write_diary
 from acseg.training.group import ALONE, Group
 
 Progress = Callable[[int, int, float, float], None]
-Objective = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 CHECKPOINT_STEPS = 250
-TRAINING: tuple[str, ...] = (  # the settings that the weights depend on
-    *("concepts", "steps", "batch", "learning_rate", "warmup", "weight_decay"),
-    *("sample", "self_affinity", "seed"),
-)
 
 
-def learning_rate(step: int, settings: Settings) -> float:
+def learning_rate(step: int, settings: Training) -> float:
     """Give the rate of a step: linear warm-up, then half a cosine down to zero."""
     warmup = min(settings.warmup, settings.steps)
     if step < warmup:
@@ -40,40 +37,42 @@ def learning_rate(step: int, settings: Settings) -> float:
 def fit_generator(
     features: NDArray[Any],
     usable: NDArray[np.int64],
-    settings: Settings,
+    settings: Training,
     *,
+    concepts: int,
+    seed: int = 0,
     state: Path | None = None,
     device: torch.device | str = "cpu",
     precision: torch.dtype = torch.float32,
-    objective: Objective | None = None,
     group: Group = ALONE,
     progress: Progress = lambda step, steps, loss, used: None,
 ) -> tuple[AdaptiveConceptGenerator, list[dict[str, float]]]:
-    """Train the generator on the modularity of cached pixels.
+    """Train the generator on the modularity of cached tokens.
 
-    Every step draws its pictures and pixels from a seed of its own, so that a training that was
-    killed and went on gives the weights of one that was not.
+    Every step draws its pictures and tokens from a seed of its own, so that a training that was
+    killed and resumed gives the weights of one that was not.
 
     Parameters
     ----------
     features : (M, P, D) float16 or float32, may be memory-mapped
-        Pixels of each picture.
+        Tokens of each picture.
     usable : (U,) int64
         Rows of `features` that are filled.
-    settings : Settings
-        steps, batch, learning_rate, warmup, weight_decay, sample, concepts, self_affinity, seed.
+    settings : Training
+    concepts : int
+        Prototypes k.
+    seed : int
+        Of the first weights and of every draw.
     state : Path, optional
         Folder of the checkpoint and of the diary ``training.jsonl``. Default: none are kept.
     device : torch.device or str
     precision : torch.dtype
         Of matrix products and affinities: float32 (default), or bfloat16 where the device has it in
         hardware; weights, optimiser and sums stay float32.
-    objective : callable, optional
-        Another loss than the modularity, (pixels, concepts) to a scalar; for experiments.
     group : Group
         The processes that train together; each works on a part of every batch.
     progress : callable
-        Told (step, steps, loss, mean number of concepts that own a pixel).
+        Told (step, steps, loss, mean number of concepts that own a token).
 
     Returns
     -------
@@ -89,10 +88,11 @@ def fit_generator(
     """
     if len(usable) == 0:
         raise DataError("no picture could be read, so there is nothing to train on")
-    torch.manual_seed(settings.seed)
     device = torch.device(device)
     rounded = precision == torch.bfloat16
-    generator = AdaptiveConceptGenerator(features.shape[2], concepts=settings.concepts).to(device)
+    with torch.random.fork_rng(devices=[]):  # the caller's randomness stays as it is
+        torch.manual_seed(seed)
+        generator = AdaptiveConceptGenerator(features.shape[2], concepts=concepts).to(device)
     optimiser = torch.optim.AdamW(
         generator.parameters(),
         lr=settings.learning_rate,
@@ -100,36 +100,34 @@ def fit_generator(
         fused=device.type == "cpu",
     )
     checkpoint = None if state is None else state / "generator-checkpoint.safetensors"
-    kept = {name: getattr(settings, name) for name in TRAINING}
+    kept = {**asdict(settings), "concepts": concepts, "seed": seed}
     kept |= {"pictures": len(usable), "precision": str(precision).removeprefix("torch.")}
     networks = {"generator": generator}
     first = 0 if checkpoint is None else load_checkpoint(checkpoint, networks, optimiser, kept)
     diary = [] if state is None else read_diary(state / "training.jsonl", first)
-    batches = _prefetch(features, usable, settings, range(first, settings.steps))
-    part = group.part(min(settings.batch, len(usable)))
-    share = (part.stop - part.start) / min(settings.batch, len(usable))
+    batches = _prefetch(features, usable, settings, seed, range(first, settings.steps))
+    part = group.part(min(settings.batch_size, len(usable)))
+    share = (part.stop - part.start) / min(settings.batch_size, len(usable))
     for step, drawn in enumerate(batches, first):
-        pixels = drawn[part].to(device)  # (b, n, D)
+        tokens = drawn[part].to(device)  # (b, n, D)
         for tuned in optimiser.param_groups:
             tuned["lr"] = learning_rate(step, settings)
         with torch.autocast(device.type, torch.bfloat16, enabled=rounded):
-            concepts = generator(pixels)  # (b, k, D)
-        if objective is not None:
-            loss = objective(pixels, concepts.float())
-        else:
-            loss = modularity_loss(
-                pixels,
-                concepts,
-                self_affinity=settings.self_affinity,
-                precision="bfloat16" if rounded else "float32",
-            )
+            vectors = generator(tokens)  # (b, k, D)
+        loss = modularity_loss(
+            tokens,
+            vectors,
+            self_affinity=settings.self_affinity,
+            threshold=picture_threshold(tokens) if settings.objective == "potts" else None,
+            precision="bfloat16" if rounded else "float32",
+        )
         optimiser.zero_grad(set_to_none=True)
         (share * loss).backward()
         group.sum_gradients(generator.parameters())
         torch.nn.utils.clip_grad_norm_(generator.parameters(), 1.0)
         optimiser.step()
         value = group.sum(share * float(loss.detach()))
-        used = group.sum(share * mean_used(pixels, concepts.detach()))
+        used = group.sum(share * mean_used(tokens, vectors.detach()))
         diary.append({"step": step + 1, "loss": round(value, 6), "concepts": round(used, 3)})
         progress(step + 1, settings.steps, value, used)
         done = step + 1 == settings.steps
@@ -140,36 +138,44 @@ def fit_generator(
     return generator.eval().requires_grad_(False), diary
 
 
-def mean_used(pixels: torch.Tensor, concepts: torch.Tensor) -> float:
-    """Count the concepts that own a pixel, on average over the pictures of a batch."""
-    unit = torch.nn.functional.normalize(concepts, dim=2)  # the length of a pixel changes nothing
-    labels = (pixels @ unit.mT).argmax(2)  # (b, n)
+def mean_used(tokens: torch.Tensor, concepts: torch.Tensor) -> float:
+    """Count the concepts that own a token, on average over the pictures of a batch."""
+    unit = torch.nn.functional.normalize(concepts, dim=2)  # the length of a token changes nothing
+    labels = (tokens @ unit.mT).argmax(2)  # (b, n)
     owns = torch.nn.functional.one_hot(labels, concepts.shape[1]).any(1)  # (b, k)
     return float(owns.sum(1).float().mean())
 
 
 def _prefetch(
-    features: NDArray[Any], usable: NDArray[np.int64], settings: Settings, steps: range
+    features: NDArray[Any],
+    usable: NDArray[np.int64],
+    settings: Training,
+    seed: int,
+    steps: range,
 ) -> Iterator[torch.Tensor]:
     """Give the batch of each step; the next one is read while this one is worked on."""
     with ThreadPoolExecutor(1) as pool:
-        coming = [pool.submit(_draw, features, usable, settings, step) for step in steps[:1]]
+        coming = [pool.submit(_draw, features, usable, settings, seed, step) for step in steps[:1]]
         for step in steps:
             drawn = coming.pop().result()
             if step + 1 < steps.stop:
-                coming.append(pool.submit(_draw, features, usable, settings, step + 1))
+                coming.append(pool.submit(_draw, features, usable, settings, seed, step + 1))
             yield drawn
 
 
 def _draw(
-    features: NDArray[Any], usable: NDArray[np.int64], settings: Settings, step: int
+    features: NDArray[Any],
+    usable: NDArray[np.int64],
+    settings: Training,
+    seed: int,
+    step: int,
 ) -> torch.Tensor:
-    """Draw the batch of a step: pictures without repetition while there are enough, and pixels."""
-    random = np.random.default_rng((settings.seed, step))
-    size = min(settings.batch, len(usable))
+    """Draw the batch of a step: pictures without repetition while there are enough, and tokens."""
+    random = np.random.default_rng((seed, step))
+    size = min(settings.batch_size, len(usable))
     rows = np.sort(random.choice(usable, size, replace=False))
-    pixels = np.asarray(features[rows])  # (b, P, D)
-    if pixels.shape[1] > settings.sample:
-        order = random.random(pixels.shape[:2]).argsort(axis=1)[:, : settings.sample]
-        pixels = np.take_along_axis(pixels, order[..., None], axis=1)
-    return torch.from_numpy(pixels).float()
+    tokens = np.asarray(features[rows])  # (b, P, D)
+    if tokens.shape[1] > settings.sample:
+        order = random.random(tokens.shape[:2]).argsort(axis=1)[:, : settings.sample]
+        tokens = np.take_along_axis(tokens, order[..., None], axis=1)
+    return torch.from_numpy(tokens).float()

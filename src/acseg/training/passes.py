@@ -1,145 +1,155 @@
-"""The two passes of `fit` over a collection: pixels to train on, and regions to cluster."""
+"""The passes of `fit` over a collection: tokens to train on, and leaves to make classes of."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from acseg.drawing import NOT_FINITE
+from acseg.classes.regions import MOST_LEAVES, pack_leaves
+from acseg.concepts.generator import AdaptiveConceptGenerator
 from acseg.images.stream import Size, stream_pictures
 from acseg.images.walk import Source
+from acseg.model.drawing import NOT_FINITE
+from acseg.model.pipeline import Pipeline
+from acseg.model.settings import Settings
 from acseg.training.store import Store
-
-if TYPE_CHECKING:
-    from acseg.model import ACSeg
 
 log = logging.getLogger("acseg")
 
 BATCH = 16  # pictures encoded at once
-DESCRIBED = 50_000  # pictures whose regions are described at most: their classes are those of all
-NONE, BACKGROUND, FOREGROUND = 0, 1, 2  # what a prototype is in a picture
+DESCRIBED = 50_000  # pictures whose regions make the classes, at most
+FACTS = 7  # numbers of a leaf besides its mean
+
+
+class Model(Protocol):
+    """What a fit needs of `acseg.ACSeg`."""
+
+    generator_: AdaptiveConceptGenerator | None
+    centres_: NDArray[np.float32] | None
+    foreground_: str
+    failed_: list[tuple[str, str]]
+
+    @property
+    def settings(self) -> Settings:
+        """Complete settings."""
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The chain from pictures to regions."""
+
+    def save_pretrained(self, folder: Path, *, notes: dict[str, Any] | None = None) -> Any:
+        """Write the model folder."""
+
 
 Progress = Callable[[str, int, int, str], None]
-Encoded = tuple[int, Size, tuple[NDArray[Any], ...] | str]
-Encode = Callable[["ACSeg", Sequence[int], Tensor], list[tuple[NDArray[Any], ...] | None]]
+Arrays = tuple[NDArray[Any], ...]
+Encoded = tuple[int, Size, Arrays | str]
+Encode = Callable[[Model, Sequence[int], Tensor], list[Arrays | None]]
 
 
 @dataclass(frozen=True)
 class Pass:
-    """What both passes need.
+    """What a pass needs.
 
     Attributes
     ----------
     model : ACSeg
     sources : sequence of Source
-    state : Path
-        Folder of the stores.
+    folder : Path
+        Of the model.
     key : dict
-        What the state depends on.
+        What the stores depend on.
     failed : dict of str to str
         Gets the reason of each picture that cannot be read.
     progress : callable
         Told (task, done, of, note).
     by : callable
         What encodes: this machine (`encode_sources`), or a cluster
-        (`acseg.cluster.fit_pass.RayEncode`).
+        (`acseg.collection.ray_fit.RayEncode`).
     """
 
-    model: "ACSeg"
+    model: Model
     sources: Sequence[Source]
-    state: Path
+    folder: Path
     key: dict[str, Any]
     failed: dict[str, str]
     progress: Progress
     by: "Callable[..., Iterator[Encoded]]"
 
 
-def cache_pixels(work: Pass) -> Store:
-    """Cache a sample of each picture's pixels, of as many pictures as the budget allows."""
-    settings, backbone, sources = work.model.settings, work.model.backbone, work.sources
-    cells = max(1, work.model.side // backbone.patch) * (backbone.patch // backbone.stride)
-    sample = min(settings.sample, cells * cells)
-    room = int(settings.cache_gigabytes * 1e9 / (sample * backbone.dim * 2))
-    chosen = draw_places(len(sources), room, settings.seed)
+def cache_tokens(work: Pass) -> Store:
+    """Cache a sample of each picture's tokens, of as many pictures as the budget allows."""
+    model, sources = work.model, work.sources
+    backbone, training = model.pipeline.backbone, model.settings.training
+    cells = max(1, model.pipeline.side // backbone.patch) * (backbone.patch // backbone.stride)
+    sample = min(training.sample, cells * cells)
+    room = int(training.cache_gigabytes * 1e9 / (sample * backbone.dim * 2))
+    chosen = draw_places(len(sources), room, model.settings.seed)
     if len(chosen) < len(sources):
         log.warning(
             "%d of %d pictures fit the cache of %.1f GB and train the generator",
-            *(len(chosen), len(sources), settings.cache_gigabytes),
+            *(len(chosen), len(sources), training.cache_gigabytes),
         )
     shape = (len(chosen), sample, backbone.dim)
-    store = Store(work.state / "pixels", shape, np.float16, work.key)
-    for row, found in _go_over(work, chosen, store, "reading pixels", PixelSample(sample)):
+    store = Store(work.folder / "state" / "tokens", shape, np.float16, work.key)
+    for row, found in _go_over(work, chosen, store, "reading tokens", TokenSample(sample)):
         store.put(row, found[0])
     return store
 
 
 def describe(work: Pass) -> tuple[Store, Store]:
-    """Describe the regions of the pictures: (M, k, D) descriptors, and (M, k) what each one is.
+    """Describe the leaves of the pictures: (M, L, D) means, and (M, L, 7) facts.
 
-    M is the number of pictures, or `DESCRIBED` of them, drawn at random, where there are more.
+    M is the number of pictures, or `DESCRIBED` of them, drawn at random, where there are more. The
+    stores stay in the model folder, for other classes later.
     """
-    model, concepts = work.model, work.model.settings.concepts
+    model = work.model
     chosen = draw_places(len(work.sources), DESCRIBED, model.settings.seed)
     if len(chosen) < len(work.sources):
         log.info("%d of %d pictures make the classes", len(chosen), len(work.sources))
-    shape = (len(chosen), concepts, model.backbone.dim)
-    descriptors = Store(work.state / "descriptors", shape, np.float16, work.key)
-    kinds = Store(work.state / "kinds", shape[:2], np.uint8, work.key)
-    for row, found in _go_over(work, chosen, kinds, "describing regions", RegionTable(concepts)):
-        descriptors.put(row, found[0])
-        kinds.put(row, found[1])
-    return descriptors, kinds
+    shape = (len(chosen), MOST_LEAVES, model.pipeline.backbone.dim)
+    regions = work.folder / "regions"
+    means = Store(regions / "means", shape, np.float16, work.key)
+    facts = Store(regions / "facts", (*shape[:2], FACTS), np.float32, work.key)
+    for row, found in _go_over(work, chosen, facts, "describing regions", LeafTable()):
+        means.put(row, found[0])
+        facts.put(row, found[1])
+    return means, facts
 
 
 @dataclass(frozen=True)
-class PixelSample:
-    """Encode pictures and draw `count` pixels of each: one array (P, D) float16."""
+class TokenSample:
+    """Encode pictures and draw `count` tokens of each: one array (P, D) float16."""
 
     count: int
 
-    def __call__(
-        self, model: "ACSeg", indices: Sequence[int], images: Tensor
-    ) -> list[tuple[NDArray[Any], ...] | None]:
+    def __call__(self, model: Model, indices: Sequence[int], images: Tensor) -> list[Arrays | None]:
         """Give the arrays of each picture of a batch, None where its features are not finite."""
-        encoded = model.backbone(images)
-        features, good = encoded.tokens, encoded.finite().cpu().numpy()  # (b, N, D), (b,)
+        encoded = model.pipeline.encode(images)
+        tokens, good = encoded.tokens, encoded.finite().cpu().numpy()  # (b, N, D), (b,)
         seed = model.settings.seed
-        some = np.stack([_sample(seed, i, features.shape[1], self.count) for i in indices])
-        index = torch.from_numpy(some).to(features.device)[..., None]  # (b, P, 1)
-        kept = features.gather(1, index.expand(-1, -1, features.shape[2]))  # (b, P, D)
-        pixels = kept.half().cpu().numpy()
-        return [(pixels[i],) if good[i] else None for i in range(len(pixels))]
+        some = np.stack([_sample(seed, i, tokens.shape[1], self.count) for i in indices])
+        index = torch.from_numpy(some).to(tokens.device)[..., None]  # (b, P, 1)
+        kept = tokens.gather(1, index.expand(-1, -1, tokens.shape[2]))  # (b, P, D)
+        drawn = kept.half().cpu().numpy()
+        return [(drawn[i],) if good[i] else None for i in range(len(drawn))]
 
 
 @dataclass(frozen=True)
-class RegionTable:
-    """Describe the regions of pictures: (k, D) float16, and (k,) uint8 what each prototype is."""
+class LeafTable:
+    """Divide pictures and describe their leaves; see `acseg.classes.regions.pack_leaves`."""
 
-    concepts: int
-
-    def __call__(
-        self, model: "ACSeg", indices: Sequence[int], images: Tensor
-    ) -> list[tuple[NDArray[Any], ...] | None]:
+    def __call__(self, model: Model, indices: Sequence[int], images: Tensor) -> list[Arrays | None]:
         """Give the arrays of each picture of a batch, None where its features are not finite."""
-        found = model.conceptualize(images)
-        good = found.scores.isfinite().flatten(1).all(1).cpu().numpy()  # (b,)
-        vectors = model.describe(found, images).cpu().numpy()  # (R, D)
-        foreground = model.foreground(found)
-        image, label = found.regions.image.cpu().numpy(), found.regions.label.cpu().numpy()
-        kind = np.full(len(label), FOREGROUND, dtype=np.uint8)
-        if foreground is not None:
-            kind[~foreground.cpu().numpy()] = BACKGROUND
-        shape = (len(images), self.concepts)
-        described = np.zeros((*shape, vectors.shape[1]), dtype=np.float16)  # (b, k, D)
-        marks = np.full(shape, NONE, dtype=np.uint8)  # (b, k)
-        described[image, label], marks[image, label] = vectors, kind
-        return [(described[i], marks[i]) if good[i] else None for i in range(len(images))]
+        pipeline = model.pipeline
+        found = zip(pipeline.concepts(images), images, strict=True)
+        return [None if c is None else pack_leaves(pipeline.leaves(c, image)) for c, image in found]
 
 
 def draw_places(count: int, most: int, seed: int) -> np.ndarray:
@@ -149,13 +159,13 @@ def draw_places(count: int, most: int, seed: int) -> np.ndarray:
 
 
 def _sample(seed: int, index: int, count: int, wanted: int) -> np.ndarray:
-    """Draw pixels of a picture; some twice in a very long one, which is made smaller."""
+    """Draw tokens of a picture; some twice in a very long one, which is made smaller."""
     draw = np.random.default_rng((seed, index))
     return np.sort(np.resize(draw.permutation(count), wanted))
 
 
 def encode_sources(
-    model: "ACSeg",
+    model: Model,
     sources: Sequence[Source],
     encode: Encode,
     *,
@@ -169,7 +179,7 @@ def encode_sources(
     ----------
     model : ACSeg
     sources : sequence of Source
-    encode : PixelSample or RegionTable
+    encode : TokenSample or LeafTable
     only : sequence of int
         The sources that take part.
     known : callable
@@ -189,13 +199,13 @@ def encode_sources(
 
     for pictures, images in stream_pictures(
         sources,
-        side=model.side,
-        multiple=model.backbone.patch,
+        side=model.pipeline.side,
+        multiple=model.pipeline.backbone.patch,
         batch=BATCH,
         failed=note,
         only=only,
         known=known,
-        reading=model.settings.reading,
+        reading=model.settings.encoding.reading,
     ):
         places = [p.index if draws is None else draws[p.index] for p in pictures]
         for picture, arrays in zip(pictures, encode(model, places, images), strict=True):
@@ -209,9 +219,10 @@ def encode_sources(
 
 def _go_over(
     work: Pass, chosen: np.ndarray, store: Store, task: str, encode: Encode
-) -> Iterator[tuple[int, tuple[NDArray[Any], ...]]]:
+) -> Iterator[tuple[int, Arrays]]:
     """Encode the chosen pictures whose rows are not filled: row and arrays of each, as it comes."""
-    sizes = Store(work.state / "sizes", (len(work.sources), 2), np.int32, work.key)
+    shape = (len(work.sources), 2)
+    sizes = Store(work.folder / "state" / "sizes", shape, np.int32, work.key)
     row_of = {int(place): row for row, place in enumerate(chosen)}
 
     def known(place: int) -> Size | None:

@@ -1,12 +1,12 @@
-"""RUN/state: what an unfinished `fit` goes on from, and how it goes away."""
+"""The folder state/ of a model: what an unfinished `fit` resumes from, and how it goes away."""
 
 import os
 import shutil
 from pathlib import Path
 
+from acseg.model.folder import read_settings
+from acseg.model.settings import Settings
 from acseg.output.atomic import remove_partials, write_atomic
-from acseg.run import read_config
-from acseg.settings import Settings
 
 LOCK = "lock"
 DONE = "done"  # written when RUN is whole
@@ -18,7 +18,7 @@ def unfinished(run: Path) -> bool:
 
 
 def is_whole(run: Path) -> bool:
-    """Say whether a killed `fit` had written all of RUN and was only tidying up."""
+    """Say whether a killed `fit` had written all of the folder and was only tidying up."""
     state = run / "state"
     if not (run / "config.json").exists() or not state.exists():
         return False
@@ -26,12 +26,12 @@ def is_whole(run: Path) -> bool:
 
 
 def of_settings(run: Path, settings: Settings) -> bool:
-    """Say whether a whole RUN was made with these settings."""
-    return read_config(run)[0] == settings
+    """Say whether a whole model folder was made with these settings."""
+    return read_settings(run) == settings
 
 
 def tidy(run: Path) -> None:
-    """Note that RUN is whole and take RUN/state away; a kill in between leaves no doubt."""
+    """Note that the folder is whole and take state/ away; a kill in between leaves no doubt."""
     state = run / "state"
     write_atomic(state / DONE, "")
     _empty(state, but={DONE, LOCK})
@@ -40,7 +40,7 @@ def tidy(run: Path) -> None:
 
 
 def remove_run(run: Path) -> None:
-    """Delete a RUN, its state included; config.json first, so that no half of it looks whole."""
+    """Delete a model, its state included; config.json first, so that no half of it looks whole."""
     (run / "config.json").unlink(missing_ok=True)
     _empty(run, but={"state"})
     if (run / "state").exists():

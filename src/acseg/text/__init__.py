@@ -1,0 +1,1 @@
+"""Class names by a text-image model (CLIP, SigLIP)."""
