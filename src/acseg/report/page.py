@@ -1,8 +1,8 @@
 """The page that a report and the application share: its files, and how they are put together.
 
-The scripts are ES modules. They import from each other only, one line an import, so that a page
-which must be one file can hold them joined: without the imports, in an order in which each comes
-after those that it needs.
+The scripts are ES modules that import from each other only. A page that must be one file holds
+them joined: each module becomes a function that gives what the module exports, after those that it
+needs.
 """
 
 import html
@@ -15,13 +15,17 @@ from string import Template
 from typing import Any
 
 SHARED = ("core.js", "grid.js", "large.js", "classes.js", "areas.js")
-LIVE = ("edits.js", "drop.js", "live.js")
+LIVE = ("ask.js", "edits.js", "drop.js", "live.js")
 
-_IMPORT = re.compile(r"^import \{[^}]*\} from \"\./\w+\.js\";\n", re.MULTILINE)
-_EXPORT = re.compile(r"^export ", re.MULTILINE)
+_IMPORT = re.compile(r"^import (\{[^}]*\}) from \"\./(\w+)\.js\";", re.MULTILINE)
+_EXPORT = re.compile(r"^export ((?:async )?function|const) (\w+)", re.MULTILINE)
 _POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 )
+_INPUTS = """<input id="files" type="file" multiple accept="image/*" hidden>
+<input id="folder" type="file" webkitdirectory hidden>
+<div id="said" class="said" hidden></div>
+"""
 
 
 @cache
@@ -34,8 +38,15 @@ def style(*, live: bool = False) -> str:
 def script(*, live: bool = False) -> str:
     """Join the scripts; with those of the application where the page is `live`."""
     names = (*SHARED, *(LIVE if live else ()), "main.js")
-    joined = "".join(_EXPORT.sub("", _IMPORT.sub("", _read(name))) for name in names)
-    return f'"use strict";\n(() => {{\n{joined}}})();\n'
+    return '"use strict";\n' + "".join(_wrapped(name) for name in names)
+
+
+def _wrapped(name: str) -> str:
+    """Make a module a function that is called at once and gives what the module exports."""
+    source = _read(name)
+    exported = ", ".join(match[2] for match in _EXPORT.finditer(source))
+    source = _EXPORT.sub(r"\1 \2", _IMPORT.sub(r"const \1 = \2;", source))
+    return f"const {name.removesuffix('.js')} = (() => {{\n{source}return {{ {exported} }};\n}})();\n"
 
 
 def static_page(title: str, data: str) -> str:
@@ -58,7 +69,7 @@ def live_page(title: str, token: str) -> str:
     """Write the page of the application, which asks for everything else."""
     head = f'<meta name="token" content="{html.escape(token)}">\n'
     head += '<link rel="stylesheet" href="/page.css">'
-    return _fill(title, head, '<script src="/page.js"></script>')
+    return _fill(title, head, _INPUTS + '<script src="/page.js"></script>')
 
 
 def inside_script(data: Mapping[str, Any]) -> str:

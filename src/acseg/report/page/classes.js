@@ -45,10 +45,13 @@ function classCard(item) {
 
 function foundRow(each, picture) {
   const share = shareOf(each, picture);
-  const row = make("li", "class", lighter(each.id, share, picture), bar(share, colourOf(each.id)));
+  const head = lighter(each.id, share, picture);
   if (each.confidence !== null) {
-    row.append(make("span", "class-facts", "confidence " + each.confidence.toFixed(2)));
+    const sure = make("span", "class-facts", each.confidence.toFixed(2));
+    sure.title = "confidence";
+    head.insertBefore(sure, head.lastChild);
   }
+  const row = make("li", "class", head, bar(share, colourOf(each.id)));
   row.addEventListener("pointerenter", () => hoverLarge(each.id));
   row.addEventListener("pointerleave", () => hoverLarge(null));
   row.dataset.id = each.id;

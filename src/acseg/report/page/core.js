@@ -127,6 +127,18 @@ export function cut(tree, granularity) {
   });
 }
 
+// The part of each leaf, numbered without those that own no pixel.
+function tableOf(picture, parts) {
+  picture.there ??= [...new Set(picture.leafMap)].filter((leaf) => leaf !== VOID);
+  const kept = [...new Set(picture.there.map((leaf) => parts[leaf]))].sort((a, b) => a - b);
+  const table = new Uint8Array(256).fill(VOID);
+  parts.forEach((part, leaf) => {
+    const at = kept.findIndex((other) => other >= part);
+    table[leaf] = at < 0 ? kept.length - 1 : at;
+  });
+  return table;
+}
+
 // Divide a picture more finely or more coarsely, from its leaf map; nothing is asked of anybody.
 export function recut(picture, granularity) {
   picture.granularity = granularity;
@@ -135,13 +147,13 @@ export function recut(picture, granularity) {
     picture.found = picture.first.found;
     picture.map = picture.first.map;
   } else {
-    const table = new Uint8Array(256).fill(VOID);
-    table.set(cut(picture.tree, granularity));
-    const counts = new Array(256).fill(0);
-    picture.map = picture.leafMap.map((leaf) => table[leaf]);
-    for (const label of picture.map) counts[label] += 1;
-    const scale = pixelsOf(picture) / picture.map.length;
-    picture.found = counts.slice(0, VOID)
+    const table = tableOf(picture, cut(picture.tree, granularity));
+    const { leafMap } = picture;
+    const counts = new Uint32Array(256), map = new Uint8Array(leafMap.length);
+    for (let i = 0; i < map.length; i++) counts[map[i] = table[leafMap[i]]] += 1;
+    picture.map = map;
+    const scale = pixelsOf(picture) / map.length;
+    picture.found = [...counts.subarray(0, VOID)]
       .map((count, id) => ({ id, pixels: Math.round(count * scale), confidence: null, name: null }))
       .filter((each) => each.pixels > 0);
   }
@@ -190,14 +202,14 @@ export function draw(canvas, picture, hovered = null) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
   const out = new Uint32Array(image.data.buffer);
+  const textured = page.view.patterns;
   for (let y = 0, i = 0; y < height; y++) {
+    const up = y > 0 ? width : 0, down = y + 1 < height ? width : 0;
     for (let x = 0; x < width; x++, i++) {
       const id = map[i];
-      const border = (x > 0 && map[i - 1] !== id) || (x + 1 < width && map[i + 1] !== id) ||
-        (y > 0 && map[i - width] !== id) || (y + 1 < height && map[i + width] !== id);
-      if (border) out[i] = edge[id];
-      else if (page.view.patterns && !TEXTURES[id % 7](x, y)) out[i] = bare[id];
-      else out[i] = tint[id];
+      if (map[i - up] !== id || map[i + down] !== id || (x > 0 && map[i - 1] !== id) ||
+          (x + 1 < width && map[i + 1] !== id)) out[i] = edge[id];
+      else out[i] = textured && !TEXTURES[id % 7](x, y) ? bare[id] : tint[id];
     }
   }
   context.putImageData(image, 0, 0);

@@ -1,5 +1,5 @@
 // The grid of pictures: only the rows near the window exist, so that thousands scroll smoothly.
-import { at, button, changed, collection, draw, isLit, light, load, make, nameOf, page, percent,
+import { at, button, changed, collection, draw, isLit, isNamed, light, load, make, nameOf, page, percent,
   plural, shareOf, swatch, under, VOID, watch, word } from "./core.js";
 
 const GAP = 16;
@@ -40,8 +40,10 @@ function chip(each, picture) {
     event.preventDefault();
     light(each.id, picture);
   });
-  element.append(swatch(each.id), make("span", "chip-name", nameOf(each.id, picture)),
+  const name = isNamed(each.id, picture) || collection() ? nameOf(each.id, picture) : null;
+  element.append(swatch(each.id), ...(name ? [make("span", "chip-name", name)] : []),
     make("span", "chip-share", percent(shareOf(each, picture))));
+  element.title = nameOf(each.id, picture);
   element.isOn = () => isLit(each.id, picture);
   element.setAttribute("aria-pressed", String(element.isOn()));
   return element;
@@ -67,6 +69,7 @@ export function photoOf(picture) {
   photo.decoding = "async";
   photo.draggable = false;
   photo.alt = picture.missing ? "The overlay of " + picture.path : "Photograph " + picture.path;
+  photo.addEventListener("error", () => photo.remove());
   if (picture.photo) photo.src = picture.photo;
   return photo;
 }
@@ -118,11 +121,11 @@ function cardOf(picture) {
         ? button("plain", "Remove", () => page.live.forget(picture)) : bar);
       return;
     }
-    const parts = [picture.size?.join(" \u00d7 "), plural(picture.found.length, word())];
+    const parts = [plural(picture.found.length, word())];
     if (picture.confidence !== null) parts.push("confidence " + picture.confidence.toFixed(2));
     if (picture.missing) parts.push("photograph not found");
     facts.textContent = parts.filter(Boolean).join(" \u00b7 ");
-    facts.title = facts.textContent;
+    facts.title = [picture.size?.join(" \u00d7 "), facts.textContent].filter(Boolean).join(" \u00b7 ");
     const found = [...picture.found].sort((a, b) => b.pixels - a.pixels);
     chips.replaceChildren(...found.slice(0, 6).map((each) => chip(each, picture)));
   };

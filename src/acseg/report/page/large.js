@@ -235,7 +235,7 @@ export function startLarge() {
   new ResizeObserver(size).observe(at("stage"));
   watch((what, which) => {
     if (!picture || (what === "picture" && which !== picture)) return;
-    at("knob").style.left = page.view.wipe + "%";
+    at("knob").classList.toggle("end", page.view.wipe <= 0 || page.view.wipe >= 100);
     if (what === "view" && which === "wipe") return;
     if (what === "data" || what === "picture") facts();
     redraw();

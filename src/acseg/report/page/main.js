@@ -4,7 +4,6 @@ import { show, startGrid } from "./grid.js";
 import { open, shownLarge, startLarge } from "./large.js";
 import { showSide, startSide } from "./classes.js";
 import { startAreas } from "./areas.js";
-import { goLive } from "./live.js";
 
 let back = 0; // where the grid was scrolled to
 
@@ -42,8 +41,9 @@ function summary() {
   const parts = [total < page.total ? total + " of " + plural(page.total, "picture") : plural(total, "picture")];
   if (collection()) parts.push(plural(page.classes.length, "class"));
   else if (total) {
-    const sum = page.pictures.reduce((all, picture) => all + picture.found.length, 0);
-    parts.push((sum / total).toFixed(1) + " concepts in a picture on average");
+    const done = page.pictures.filter((picture) => !picture.state);
+    const sum = done.reduce((all, picture) => all + picture.found.length, 0);
+    if (done.length) parts.push((sum / done.length).toFixed(1) + " concepts in a picture on average");
   }
   const sure = page.pictures.map((picture) => picture.confidence).filter((c) => c !== null && c !== undefined);
   if (sure.length) {
@@ -53,6 +53,7 @@ function summary() {
 }
 
 export function refresh() {
+  at("tools").hidden = page.pictures.length === 0 && page.failures.length === 0;
   at("summary").textContent = page.pictures.length ? summary() : "";
   changed("data");
   route();
@@ -82,4 +83,4 @@ const given = at("data")?.textContent;
 if (given) {
   fill(JSON.parse(given));
   refresh();
-} else goLive(refresh);
+} else page.start(refresh);
