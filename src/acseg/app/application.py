@@ -57,7 +57,9 @@ class Application:
         shared = {
             "sources": [{"title": f.title, "kind": f.output.kind} for f in self.folders],
             "folder": folder,
-            "models": [{"title": m.title, "classes": m.has_classes} for m in self.models],
+            "models": [
+                {"title": m.title, "classes": m.has_classes, "ready": m.ready} for m in self.models
+            ],
             "model": visitor.model,
             "samples": len(self.samples),
             "limits": {"bytes": self.limits.bytes, "pixels": self.limits.pixels},

@@ -58,6 +58,7 @@ class Served:
     has_classes: bool = False
     _model: "ACSeg | None" = None
     _lock: RLock = field(default_factory=RLock)
+    _warm: bool = False
     _undo: list[tuple[str, Edits]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -84,10 +85,16 @@ class Served:
                 self._model = model
             return self._model
 
+    @property
+    def ready(self) -> bool:
+        """Say whether the weights are loaded."""
+        return self._warm
+
     def warm(self) -> None:
         """Load the weights; what is wrong with them is said when they are asked for."""
         with suppress(AcsegError):
             _ = self.model().pipeline
+            self._warm = True
 
     def draw(self, name: str, data: bytes, kind: Kind, granularity: float | None) -> Drawn:
         """Read a picture and draw it.
@@ -101,6 +108,7 @@ class Served:
         reading = model.settings.encoding.reading
         image = read_dropped(name, data, self.limits, self.budget, reading=reading)
         with self.budget.hold(image.shape[0] * image.shape[1]), self._lock:
+            self._warm = True
             g = model.granularity if granularity is None else granularity
             if kind == "classes":
                 return Drawn.of(model.predict(image), g)
@@ -125,7 +133,9 @@ class Served:
             if now is None or self.folder is None:
                 raise DataError("this model has no classes; `acseg fit` finds them")
             if version != version_of(now):
-                raise Refused(409, "the classes were changed elsewhere; here they are as they are now")
+                raise Refused(
+                    409, "the classes were changed elsewhere; here they are as they are now"
+                )
             if change is None:
                 if not self._undo or self._undo[-1][0] != version:
                     raise DataError("there is nothing to take back")

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from acseg.app.application import Application
 from acseg.app.guard import PLAIN, Guard, read_body
-from acseg.app.store import Visitor
+from acseg.app.store import Held, Visitor
 from acseg.errors import AcsegError, DataError
 from acseg.report.page import live_page, script, style
 from acseg.report.thumbnails import jpeg_bytes, photograph_thumbnail
@@ -61,6 +61,14 @@ def asgi(application: Application, *, hosts: set[str] | None, title: str = "acse
         }[request.url.path]
         return Response(text, media_type=media, headers={"Cache-Control": "no-cache"})
 
+    async def drawn(own: Visitor, take: Callable[[], Held]) -> Response:
+        """Take a picture in and draw it; one that cannot be is an answer, not an error."""
+        try:
+            held = await _run(reading, take)
+            return JSONResponse({"picture": await _run(drawing, application.draw, own, held)})
+        except AcsegError as error:
+            return JSONResponse({"reason": str(error)})
+
     async def state(request: Request) -> Response:
         given = request.query_params.get("folder", "")
         folder = int(given) if given.isdigit() else None
@@ -68,12 +76,11 @@ def asgi(application: Application, *, hosts: set[str] | None, title: str = "acse
 
     async def drop(request: Request) -> Response:
         own, name = visitor(request), unquote(request.headers.get("x-name", ""))
+        limits = application.limits
         async with uploads:  # what waits here is not in memory yet
-            limits = application.limits
             data = await read_body(request.receive, limits.bytes, limits.seconds)
-            held = await _run(reading, application.drop, own, name, data)
-            del data
-        return JSONResponse(await _run(drawing, application.draw, own, held))
+            held = partial(application.drop, own, name, data)
+            return await drawn(own, held)
 
     async def sample(request: Request) -> Response:
         path = _one(application.samples, request.path_params["number"])
@@ -81,13 +88,11 @@ def asgi(application: Application, *, hosts: set[str] | None, title: str = "acse
             made = await _run(reading, lambda: jpeg_bytes(photograph_thumbnail(path, 160), 80))
             return Response(made, media_type="image/jpeg")
         own = visitor(request)
-        held = await _run(reading, lambda: application.drop(own, path.name, path.read_bytes()))
-        return JSONResponse(await _run(drawing, application.draw, own, held))
+        return await drawn(own, lambda: application.drop(own, path.name, path.read_bytes()))
 
     async def draw(request: Request) -> Response:
         own, asked = visitor(request), await _json(request)
-        held = application.store.get(own, str(asked.get("word")))
-        return JSONResponse(await _run(drawing, application.draw, own, held))
+        return await drawn(own, lambda: application.store.get(own, str(asked.get("word"))))
 
     async def choose(request: Request) -> Response:
         asked = await _json(request)

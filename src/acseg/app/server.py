@@ -7,6 +7,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -72,10 +73,8 @@ def serve(
         ready(f"http://{name}:{listening.getsockname()[1]}")  # who comes now waits a moment
         warm = threading.Thread(target=application.models[0].warm, daemon=True)
         warm.start()  # so that the first picture need not wait for the weights
-        try:
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
             uvicorn.Server(config).run(sockets=[listening])
-        except KeyboardInterrupt:
-            pass  # Ctrl-C is how it ends
 
 
 def prepare(
@@ -95,9 +94,7 @@ def prepare(
         samples = sample_photographs()
     except DataError:
         samples = []
-    return Application(
-        served, folders, samples, limits=limits, budget=budget, may_write=may_write
-    )
+    return Application(served, folders, samples, limits=limits, budget=budget, may_write=may_write)
 
 
 def listen(host: str, port: int | None) -> socket.socket:

@@ -19,9 +19,7 @@ LIVE = ("ask.js", "edits.js", "drop.js", "live.js")
 
 _IMPORT = re.compile(r"^import (\{[^}]*\}) from \"\./(\w+)\.js\";", re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?function|const) (\w+)", re.MULTILINE)
-_POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-)
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _INPUTS = """<input id="files" type="file" multiple accept="image/*" hidden>
 <input id="folder" type="file" webkitdirectory hidden>
 <div id="said" class="said" hidden></div>
@@ -46,7 +44,9 @@ def _wrapped(name: str) -> str:
     source = _read(name)
     exported = ", ".join(match[2] for match in _EXPORT.finditer(source))
     source = _EXPORT.sub(r"\1 \2", _IMPORT.sub(r"const \1 = \2;", source))
-    return f"const {name.removesuffix('.js')} = (() => {{\n{source}return {{ {exported} }};\n}})();\n"
+    return (
+        f"const {name.removesuffix('.js')} = (() => {{\n{source}return {{ {exported} }};\n}})();\n"
+    )
 
 
 def static_page(title: str, data: str) -> str:

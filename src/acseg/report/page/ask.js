@@ -42,7 +42,7 @@ export async function get(path) {
   return null;
 }
 
-// Send a file, told how much of it is sent (0..1).
+// Send a file, told how much of it is sent (0..1); gives the picture, or the reason why not.
 export function send(path, file, sent) {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
@@ -51,7 +51,7 @@ export function send(path, file, sent) {
     request.setRequestHeader("X-Name", encodeURIComponent(file.name));
     request.upload.onprogress = (event) => sent(event.loaded / Math.max(1, event.total));
     request.onload = () => resolve(request.status === 200
-      ? { picture: JSON.parse(request.responseText) } : { reason: request.responseText });
+      ? JSON.parse(request.responseText) : { reason: request.responseText });
     request.onerror = () => resolve({ reason: page.live.stopped ?? "could not be sent" });
     request.send(file);
   });

@@ -39,7 +39,7 @@ export async function sample(index) {
   page.live.show();
   waiting.push(() => one(card, async () => {
     const answer = await post(`/api/sample/${index}`, {});
-    return answer ? { picture: await answer.json() } : { reason: "could not be drawn" };
+    return answer ? answer.json() : { reason: "could not be drawn" };
   }));
   next(true);
 }
@@ -49,6 +49,12 @@ function pending(name, photo) {
   let path = name;
   for (let i = 2; taken.has(path); i++) path = `${name} (${i})`;
   return { path, found: [], size: null, small: null, photo, state: "waiting", sent: 0, confidence: null };
+}
+
+function finding() {
+  const { models, model } = page.live.state;
+  const what = page.kind === "classes" ? "finding classes" : "finding concepts";
+  return models[model].ready ? what : "loading the model, then " + what;
 }
 
 function fail(card, reason) {
@@ -62,13 +68,14 @@ async function one(card, ask) {
   changed("picture", card);
   const { picture, reason } = await ask((sent) => {
     card.sent = sent;
-    card.state = sent < 1 ? "sending " + percent(sent) : "finding concepts";
+    card.state = sent < 1 ? "sending " + percent(sent) : finding();
     changed("picture", card);
   });
   if (!picture) {
     fail(card, reason);
     return null;
   }
+  page.live.state.models[page.live.state.model].ready = true;
   if (card.photo?.startsWith("blob:")) URL.revokeObjectURL(card.photo);
   fill(card, picture);
   return card;
@@ -89,7 +96,7 @@ export function again() {
     waiting.push(() => one(card, async (sent) => {
       sent(1);
       const answer = await post("/api/draw", { word: card.word });
-      return answer ? { picture: await answer.json() } : { reason: "could not be drawn" };
+      return answer ? answer.json() : { reason: "could not be drawn" };
     }));
   }
   next(false);

@@ -113,6 +113,7 @@ function cardOf(picture) {
   card.refill = () => {
     if (picture.state) {
       facts.replaceChildren(make("span", picture.failed ? "bad" : "", picture.state));
+      facts.title = picture.state;
       const bar = make("progress");
       bar.max = 1;
       if (picture.sent < 1) bar.value = picture.sent;

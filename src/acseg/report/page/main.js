@@ -37,13 +37,13 @@ export function route() {
 }
 
 function summary() {
-  const total = page.pictures.length;
-  const parts = [total < page.total ? total + " of " + plural(page.total, "picture") : plural(total, "picture")];
+  const done = page.pictures.filter((picture) => !picture.state);
+  const total = done.length;
+  const parts = [!page.live && total < page.total ? total + " of " + plural(page.total, "picture") : plural(total, "picture")];
   if (collection()) parts.push(plural(page.classes.length, "class"));
   else if (total) {
-    const done = page.pictures.filter((picture) => !picture.state);
     const sum = done.reduce((all, picture) => all + picture.found.length, 0);
-    if (done.length) parts.push((sum / done.length).toFixed(1) + " concepts in a picture on average");
+    parts.push((sum / total).toFixed(1) + " concepts in a picture on average");
   }
   const sure = page.pictures.map((picture) => picture.confidence).filter((c) => c !== null && c !== undefined);
   if (sure.length) {
