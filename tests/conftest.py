@@ -98,14 +98,16 @@ def tiny_settings(tiny_backbone: Path) -> dict[str, Any]:
     return {
         "backbone": str(tiny_backbone),
         "side": 40,
+        "division": "generator",
         "concepts": 4,
         "steps": 6,
-        "batch": 3,
+        "batch_size": 3,
         "warmup": 2,
         "sample": 16,
         "crop_side": 16,
-        "restarts": 2,
-        "classes": 3,
+        "n_init": 2,
+        "n_classes": 3,
+        "foreground": "mean",
         "device": "cpu",
         "precision": "float32",
     }
@@ -117,10 +119,10 @@ def tiny_run(
     photos: Callable[..., Path],
     tiny_settings: dict[str, Any],
 ) -> Path:
-    """A RUN with 3 classes (background included), fitted to six small pictures; do not change."""
+    """A model folder with 3 classes, background included; do not change it."""
     from acseg import ACSeg
 
     root = tmp_path_factory.mktemp("fitted")
     folder = photos(root / "photos", [f"{n}.png" for n in range(6)])
-    ACSeg(**tiny_settings).fit(folder, run=root / "run")
+    ACSeg(**tiny_settings).fit(folder, folder=root / "run")
     return root / "run"

@@ -20,7 +20,7 @@ Photos = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def model(tiny_run: Path) -> ACSeg:
-    return ACSeg.load(tiny_run, device="cpu", precision="float32")
+    return ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_the_same_call_writes_the_same_bytes(
 def test_classes_say_colour_share_confidence_and_exemplars(
     model: ACSeg, folder: Path, tmp_path: Path, tiny_run: Path
 ) -> None:
-    named = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    named = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     named.names_ = {2: "sky"}
     out = tmp_path / "out"
     run_collection(named, [folder], out, kind="classes")

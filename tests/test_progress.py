@@ -17,12 +17,12 @@ def test_a_terminal_sees_each_task_with_its_count_and_note(monkeypatch: pytest.M
     screen = io.StringIO()
     monkeypatch.setattr(progress, "console", Console(file=screen, force_terminal=True, width=120))
     with progress.progress_bar() as bar:
-        bar("reading pixels", 1, 4)
+        bar("reading tokens", 1, 4)
         bar("training", 0, 9, "loss -0.1000")
-        bar("reading pixels", 3, 4)
+        bar("reading tokens", 3, 4)
         bar("training", 7, 9, "loss -0.2000")
     last = screen.getvalue()
-    assert "reading pixels" in last
+    assert "reading tokens" in last
     assert "3/4" in last
     assert "7/9" in last
     assert "loss -0.2000" in last

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from acseg.cli import app
-from acseg.output.records import write_records
 from acseg.model.segmentation import Segmentation
+from acseg.output.records import write_records
 
 Photos = Callable[..., Path]
 

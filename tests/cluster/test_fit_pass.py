@@ -39,7 +39,7 @@ def test_a_fit_that_was_killed_goes_on_on_a_cluster(
         pass
 
     def kill(task: str, done: int, of: int, note: str) -> None:
-        if task == "reading pixels" and done == 5:
+        if task == "reading tokens" and done == 5:
             raise Killed
 
     whole = fit(pictures, tmp_path / "whole", tiny_settings)

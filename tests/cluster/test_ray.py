@@ -34,7 +34,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_a_node_killed_in_the_middle_costs_no_picture(
     cluster: Any, tiny_run: Path, pictures: Path, tmp_path: Path
 ) -> None:
-    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     run_collection(model, [pictures], tmp_path / "one", kind="classes")
     doomed = cluster.add_node(num_cpus=1, object_store_memory=2**27)
     cluster.wait_for_nodes()

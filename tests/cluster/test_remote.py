@@ -23,7 +23,7 @@ def files_of(out: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def model(tiny_run: Path) -> ACSeg:
-    return ACSeg.load(tiny_run, device="cpu", precision="float32")
+    return ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
 
 
 def upload(folder: Path, where: str) -> None:

@@ -34,7 +34,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.mark.usefixtures("small_chunks", "without_ray")
 def test_from_s3_to_s3(bucket: str, tiny_run: Path, pictures: Path, tmp_path: Path) -> None:
-    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     store = Store(f"{bucket}/in")
     for path in pictures.rglob("*.png"):
         store.put(str(path.relative_to(pictures)), path.read_bytes())

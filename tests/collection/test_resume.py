@@ -44,7 +44,7 @@ class Counter:
 
 @pytest.fixture(scope="module")
 def model(tiny_run: Path) -> ACSeg:
-    return ACSeg.load(tiny_run, device="cpu", precision="float32")
+    return ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
 
 
 @pytest.fixture(autouse=True)
@@ -161,10 +161,10 @@ def test_another_model_kind_or_settings_are_refused_and_nothing_changes(
     out = tmp_path / "out"
     run_collection(model, [folder], out, kind="classes")
     before = files_below(out)
-    other = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    other = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     assert other.centres_ is not None
     other.centres_ = -other.centres_
-    coarse = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    coarse = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     coarse.settings = replace(coarse.settings, merge=0.5)
     for one, kind, words in (
         (model, "concepts", "out holds classes; use another -o, or --overwrite to start it anew"),
@@ -236,7 +236,7 @@ def test_a_picture_that_failed_does_not_fail_the_next_call(
 def test_new_names_reach_the_tables_without_the_model(
     folder: Path, tmp_path: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    named = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     out = tmp_path / "out"
     run_collection(named, [folder], out, kind="classes")
     before = (out / "index.html").read_bytes()

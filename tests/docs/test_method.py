@@ -44,7 +44,7 @@ def test_blocks_are_averaged(method: ModuleType) -> None:
 def test_figures_of_any_model_and_picture(
     method: ModuleType, tiny_run: Path, photograph: Callable[..., np.ndarray], tmp_path: Path
 ) -> None:
-    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     picture = photograph(2)
     steps = method.follow(model, picture)
     n = steps.grid[0] * steps.grid[1]

@@ -23,6 +23,7 @@ def test_every_setting_is_explained_with_its_default() -> None:
 
 def test_what_the_bundled_model_brings_is_true() -> None:
     from acseg.bundle import BUNDLED, OPEN
+
     from acseg.model.folder import read_config
 
     own, _ = read_config(BUNDLED)

@@ -51,11 +51,11 @@ def test_it_warns_of_nothing(ran: tuple[Path, list[Any]]) -> None:
 
 
 def test_it_leaves_what_it_says(ran: tuple[Path, list[Any]]) -> None:
+    from acseg.model.folder import read_model_folder
     from acseg.output.label_png import read_labels
-    from acseg.model.folder import read_run
 
     folder, _ = ran
-    assert read_run(folder / "run").names == {0: "one thing", 1: "another"}
+    assert read_model_folder(folder / "run").names == {0: "one thing", 1: "another"}
     coco = json.loads((folder / "china.json").read_text())
     labels = read_labels(folder / "china.png")
     areas = {a["category_id"] - 1: a["area"] for a in coco["annotations"]}

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from acseg.concepts.ground import ground_score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -12,7 +13,6 @@ from transformers import ViTConfig, ViTModel
 
 from acseg.classes.foreground import split_foreground
 from acseg.concepts.generator import AdaptiveConceptGenerator
-from acseg.concepts.ground import ground_score
 from acseg.errors import DataError, ModelError
 from acseg.export.onnx import build_core, export_onnx
 from acseg.export.onnx_core import foreground_of

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from acseg.errors import DataError
+from acseg.model.segmentation import Segmentation
 from acseg.output.names import label_name, overlay_of
 from acseg.output.records import ClassRecord, Exemplar, Record, write_classes, write_records
 from acseg.report.html import write_report
-from acseg.model.segmentation import Segmentation
 
 EVIL = "<img src=x onerror=\"document.title='caught'\">&amp;</script><!--.jpg"
 Make = Callable[..., Path]

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from acseg.errors import DataError
+from acseg.model.segmentation import Segmentation
 from acseg.output.records import Record, write_records
 from acseg.report.sheets import write_sheets
-from acseg.model.segmentation import Segmentation
 
 Make = Callable[[int], Path]
 

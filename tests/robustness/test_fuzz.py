@@ -17,12 +17,12 @@ from acseg.errors import AcsegError, DataError, ImageError, ModelError
 from acseg.export.export import FORMATS, export_results
 from acseg.images.bands import Reading
 from acseg.images.read import read_image
+from acseg.model.folder import ModelFolder, read_model_folder, write_model_folder
+from acseg.model.settings import Settings
 from acseg.output.label_png import read_labels, write_labels
 from acseg.output.png import PngRows, PngWriter
 from acseg.output.records import Record, Segment, read_classes, read_records, write_records
 from acseg.report.html import write_report
-from acseg.model.folder import Run, read_run, write_run
-from acseg.model.settings import Settings
 from robustness.corpus import encoded, scene
 
 EXAMPLES = int(os.environ.get("ACSEG_FUZZ", "60"))  # of each test; by night some thousand
@@ -106,7 +106,7 @@ def test_the_reader_on_a_good_beginning(start: bytes, rest: bytes) -> None:
 def a_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("run")
     weights = {"prototypes": np.ones((5, 6), np.float32), "a.b": np.zeros(3, np.float32)}
-    write_run(folder, Run(Settings(), weights, np.ones((2, 6), np.float32), {1: "road"}))
+    write_model_folder(folder, ModelFolder(Settings(), weights, np.ones((2, 6), np.float32), {1: "road"}))
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -119,7 +119,7 @@ def test_the_run_loader_on_changed_bytes(
     for other, data in a_run.items():
         (tmp_path / other).write_bytes(edited(data, changes) if other == name else data)
     try:
-        assert isinstance(read_run(tmp_path), Run)
+        assert isinstance(read_model_folder(tmp_path), Run)
     except ModelError as error:
         assert "\n" not in str(error)  # noqa: PT017
 
@@ -135,7 +135,7 @@ def test_the_run_loader_on_other_values(
     for name, data in (a_run | {"config.json": json.dumps(config).encode()}).items():
         (tmp_path / name).write_bytes(data)
     try:
-        found = read_run(tmp_path)
+        found = read_model_folder(tmp_path)
     except ModelError as error:
         assert "\n" not in str(error)  # noqa: PT017
     else:

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from acseg import ACSeg, cli
 from acseg.errors import AcsegError, BackboneError, ModelError
-from acseg.model.folder import read_config, read_run
+from acseg.model.folder import read_config, read_model_folder
 from acseg.model.settings import Settings
 
 Run = Callable[..., Path]
@@ -37,7 +37,7 @@ def change(run: Path, **settings: Any) -> None:
 
 
 def test_the_copy_itself_is_sound(run: Path) -> None:
-    assert ACSeg.load(run, device="cpu").centres_ is not None
+    assert ACSeg.from_pretrained(run, device="cpu").centres_ is not None
 
 
 TEXTS = {
@@ -68,7 +68,7 @@ TEXTS = {
 def test_a_config_that_is_none_is_one_line(run: Path, name: str) -> None:
     (run / "config.json").write_bytes(TEXTS[name].encode("latin-1"))
     with pytest.raises(AcsegError) as caught:
-        ACSeg.load(run, device="cpu")
+        ACSeg.from_pretrained(run, device="cpu")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 1000
 
@@ -93,7 +93,7 @@ def test_what_is_no_file_is_refused_and_nobody_waits(run: Path, file: str, what:
     if (file, what) == ("classes.safetensors", "loop"):
         pytest.skip("a link that leads nowhere is no file: a RUN without classes")
     with pytest.raises(ModelError, match=file.replace(".", r"\.")):
-        read_run(run)
+        read_model_folder(run)
 
 
 WRONG: list[Any] = [
@@ -108,7 +108,7 @@ def test_settings_of_wrong_types_and_sizes_are_refused_or_harmless(run: Path, na
     for value in WRONG:
         change(run, **{name: value})
         try:
-            read_run(run)
+            read_model_folder(run)
         except ModelError as error:
             refused.append(str(error))
     assert len(refused) >= 9
@@ -128,7 +128,7 @@ def test_a_backbone_that_is_a_path_or_an_address_is_refused(run: Path, name: str
     change(run, backbone=name)
     before = sorted(Path.cwd().iterdir())
     with pytest.raises((BackboneError, ModelError)) as caught:
-        ACSeg.load(run, device="cpu")
+        ACSeg.from_pretrained(run, device="cpu")
     assert "\n" not in str(caught.value)
     assert sorted(Path.cwd().iterdir()) == before
 
@@ -166,7 +166,7 @@ CLAIMS = {
 def test_weights_that_claim_what_is_not_there_are_refused(run: Path, file: str, claim: str) -> None:
     (run / file).write_bytes(CLAIMS[claim])
     with pytest.raises(ModelError, match=file.replace(".", r"\.")) as caught:
-        ACSeg.load(run, device="cpu")
+        ACSeg.from_pretrained(run, device="cpu")
     assert "\n" not in str(caught.value)
 
 
@@ -174,7 +174,7 @@ def test_weights_of_absurd_size_are_refused_before_they_are_read(run: Path) -> N
     with (run / "generator.safetensors").open("wb") as file:
         file.truncate(2**36)
     with pytest.raises(ModelError, match=r"68,719,476,736 bytes, more than"):
-        read_run(run)
+        read_model_folder(run)
 
 
 @pytest.mark.parametrize("shape", [(4, 31), (3, 32), (4, 32, 1), (0, 32), (4, 10**6)])
@@ -182,25 +182,25 @@ def test_prototypes_of_another_shape_are_refused(run: Path, shape: tuple[int, ..
     weights = load_file(run / "generator.safetensors")
     save_file(weights | {"prototypes": np.ones(shape, np.float32)}, run / "generator.safetensors")
     with pytest.raises(ModelError, match=r"generator\.safetensors"):
-        ACSeg.load(run, device="cpu")
+        ACSeg.from_pretrained(run, device="cpu")
 
 
 def test_weights_more_or_fewer_than_there_are_are_refused(run: Path) -> None:
     weights = load_file(run / "generator.safetensors")
     save_file(weights | {"more": np.ones(3, np.float32)}, run / "generator.safetensors")
     with pytest.raises(ModelError, match="does not fit"):
-        ACSeg.load(run, device="cpu")
+        ACSeg.from_pretrained(run, device="cpu")
     del weights[sorted(set(weights) - {"prototypes"})[0]]
     save_file(weights, run / "generator.safetensors")
     with pytest.raises(ModelError, match="does not fit"):
-        ACSeg.load(run, device="cpu")
+        ACSeg.from_pretrained(run, device="cpu")
 
 
 def test_names_of_classes_lose_what_a_terminal_would_obey(run: Path) -> None:
     config = json.loads((run / "config.json").read_text())
     config["names"] = {"1": "road\x1b]0;title\x07\n\x9b31m", "2": "<img src=x onerror=alert(1)>"}
     (run / "config.json").write_text(json.dumps(config))
-    names = ACSeg.load(run, device="cpu").names_
+    names = ACSeg.from_pretrained(run, device="cpu").names_
     assert names[1].isprintable()
     assert names[2] == "<img src=x onerror=alert(1)>"  # the report escapes it
 

@@ -11,7 +11,7 @@ import pytest
 from acseg import ACSeg
 from acseg.classes.clusters import fit_clusters
 from acseg.errors import DataError, ModelError
-from acseg.model.folder import read_run
+from acseg.model.folder import read_model_folder
 from acseg.training import fit as fit_module
 from acseg.training import loop, passes
 from acseg.training.fit import fit_collection
@@ -62,7 +62,7 @@ def test_run_holds_what_the_design_says_and_no_state(tiny_run: Path) -> None:
     assert all(1 <= line["concepts"] <= 4 for line in diary)
     notes = json.loads((tiny_run / "config.json").read_text())["notes"]
     assert (notes["pictures"], notes["failed"], notes["loss"]) == (6, 0, diary[-1]["loss"])
-    run = read_run(tiny_run)
+    run = read_model_folder(tiny_run)
     assert run.centres is not None
     assert run.centres.shape == (2, 32)  # three classes, one of them the background
     np.testing.assert_allclose(np.linalg.norm(run.centres, axis=1), 1, rtol=1e-5)
@@ -72,8 +72,8 @@ def test_run_holds_what_the_design_says_and_no_state(tiny_run: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "after"),
     [
-        ("reading pixels", 2),
-        ("reading pixels", 6),
+        ("reading tokens", 2),
+        ("reading tokens", 6),
         ("training the generator", 3),
         ("training the generator", 6),
         ("describing regions", 2),
@@ -96,12 +96,12 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(
     before = len(kill.seen)
     fit_collection(ACSeg(**tiny_settings), [folder], tmp_path / "run", progress=kill)
     again = kill.seen[before:]
-    done_before = {"reading pixels": 0, "describing regions": 0, task: after}
-    for stage in ("reading pixels", "describing regions"):
+    done_before = {"reading tokens": 0, "describing regions": 0, task: after}
+    for stage in ("reading tokens", "describing regions"):
         first = [done for name, done in again if name == stage]
         assert not first or first[0] > done_before[stage]
-    if task != "reading pixels":
-        assert "reading pixels" not in {name for name, _ in again}
+    if task != "reading tokens":
+        assert "reading tokens" not in {name for name, _ in again}
     assert files_of(tmp_path / "run") == files_of(tiny_run)  # fitted in one go, other batches
 
 
@@ -109,7 +109,7 @@ def test_another_seed_gives_another_run(
     tmp_path: Path, photos: Photos, tiny_run: Path, tiny_settings: dict[str, Any]
 ) -> None:
     folder = photos(tmp_path / "photos", NAMES)
-    ACSeg(**tiny_settings | {"seed": 5}).fit(folder, run=tmp_path / "run")
+    ACSeg(**tiny_settings | {"random_state": 5}).fit(folder, folder=tmp_path / "run")
     mine, other = files_of(tmp_path / "run"), files_of(tiny_run)
     assert mine["generator.safetensors"] != other["generator.safetensors"]
 
@@ -138,13 +138,13 @@ def test_too_many_classes_are_a_clear_line_and_fewer_go_on(
 ) -> None:
     folder = photos(tmp_path / "photos", NAMES[:2])
     with pytest.raises(DataError, match="99 classes need at least 99 different region descrip"):
-        ACSeg(**tiny_settings | {"classes": 100}).fit(folder, run=tmp_path / "run")
+        ACSeg(**tiny_settings | {"n_classes": 100}).fit(folder, folder=tmp_path / "run")
     watch = KillOnce("none", 0)
     fit_collection(
-        ACSeg(**tiny_settings | {"classes": 2}), [folder], tmp_path / "run", progress=watch
+        ACSeg(**tiny_settings | {"n_classes": 2}), [folder], tmp_path / "run", progress=watch
     )
     assert watch.seen == []  # the pixels, the generator and the regions were all there
-    assert len(read_run(tmp_path / "run").centres) == 1  # type: ignore[arg-type]
+    assert len(read_model_folder(tmp_path / "run").centres) == 1  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("classes", [2, "auto"])
@@ -152,7 +152,7 @@ def test_two_pictures_suffice(
     tmp_path: Path, photos: Photos, tiny_settings: dict[str, Any], classes: int | str
 ) -> None:
     folder = photos(tmp_path / "photos", NAMES[:2])
-    model = ACSeg(**tiny_settings | {"classes": classes}).fit(folder)
+    model = ACSeg(**tiny_settings | {"n_classes": classes}).fit(folder)
     assert len(model.class_ids) >= 2
     assert model.failed_ == []
 
@@ -164,7 +164,7 @@ def test_too_few_regions_to_choose_become_one_class(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     folder = photos(tmp_path / "photos", NAMES[:1])
-    settings = tiny_settings | {"classes": "auto", "concepts": 1}
+    settings = tiny_settings | {"n_classes": "auto", "concepts": 1}
     with caplog.at_level(logging.WARNING, "acseg"):
         model = ACSeg(**settings).fit(folder)
     assert model.class_ids == [0, 1]
@@ -175,7 +175,7 @@ def test_auto_keeps_its_curve(
     tmp_path: Path, photos: Photos, tiny_settings: dict[str, Any]
 ) -> None:
     folder = photos(tmp_path / "photos", [f"{n}.png" for n in range(12)])
-    model = ACSeg(**tiny_settings | {"classes": "auto"}).fit(folder, run=tmp_path / "run")
+    model = ACSeg(**tiny_settings | {"n_classes": "auto"}).fit(folder, folder=tmp_path / "run")
     table = json.loads((tmp_path / "run" / "classes.json").read_text())
     assert "confidence" in table["criterion"]
     best = max(table["curve"], key=lambda point: (point[1], -point[0]))
@@ -189,7 +189,7 @@ def test_what_cannot_be_read_is_named_and_costs_the_others_nothing(
     folder = photos(tmp_path / "photos", NAMES)
     (folder / "a-broken.jpg").write_bytes(b"nothing")
     (folder / "b-empty.png").write_bytes(b"")
-    model = ACSeg(**tiny_settings).fit([folder, tmp_path / "gone.jpg"], run=tmp_path / "run")
+    model = ACSeg(**tiny_settings).fit([folder, tmp_path / "gone.jpg"], folder=tmp_path / "run")
     assert [path for path, _ in model.failed_] == [
         str(tmp_path / "gone.jpg"),
         "a-broken.jpg",
@@ -219,7 +219,7 @@ def test_the_run_may_lie_inside_the_pictures(
     tmp_path: Path, photos: Photos, tiny_run: Path, tiny_settings: dict[str, Any]
 ) -> None:
     folder = photos(tmp_path, NAMES)
-    ACSeg(**tiny_settings).fit(folder, run=folder)
+    ACSeg(**tiny_settings).fit(folder, folder=folder)
     names = set(files_of(tiny_run))
     assert {name: data for name, data in files_of(folder).items() if name in names} == files_of(
         tiny_run
@@ -239,7 +239,7 @@ def test_pictures_beyond_the_cache_are_described_all_the_same(
     with caplog.at_level(logging.WARNING, "acseg"):
         fit_collection(model, [folder], tmp_path / "run", progress=watch)
     last = dict(watch.seen)
-    assert last["reading pixels"] == 3
+    assert last["reading tokens"] == 3
     assert last["describing regions"] == 6
     assert "3 of 6 pictures fit the cache" in caplog.text
 
@@ -256,8 +256,8 @@ def test_of_very_many_pictures_some_are_described_and_all_can_be_predicted(
     whole = fit_bytes(folder, tmp_path / "whole", tiny_settings, kill=None)
     assert whole == fit_bytes(folder, tmp_path / "killed", tiny_settings, kill=kill)
     assert dict(kill.seen)["describing regions"] == 4
-    assert dict(kill.seen)["reading pixels"] == 6
-    model = ACSeg.load(tmp_path / "whole")
+    assert dict(kill.seen)["reading tokens"] == 6
+    model = ACSeg.from_pretrained(tmp_path / "whole")
     assert all(found.labels.shape == (48, 40) for found in model.predict(folder))
 
 
@@ -332,5 +332,5 @@ def test_a_link_that_leads_nowhere_is_a_failure_like_others(
 ) -> None:
     folder = photos(tmp_path / "photos", NAMES[:2])
     (folder / "z.png").symlink_to(tmp_path / "gone.png")
-    model = ACSeg(**tiny_settings | {"classes": 2}).fit(folder)
+    model = ACSeg(**tiny_settings | {"n_classes": 2}).fit(folder)
     assert model.failed_ == [("z.png", "no such file")]

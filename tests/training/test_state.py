@@ -50,7 +50,7 @@ def test_a_fit_killed_as_it_tidied_up_is_finished_without_work(
 ) -> None:
     run = tmp_path / "run"
     (folder / "a-broken.jpg").write_bytes(b"nothing")
-    first = ACSeg(**tiny_settings).fit(folder, run=run)
+    first = ACSeg(**tiny_settings).fit(folder, folder=run)
     before = files_of(run)
     (run / "state").mkdir()
     for name in left:
@@ -77,7 +77,7 @@ def test_one_of_other_settings_is_refused(
     folder: Path, tmp_path: Path, tiny_settings: dict[str, Any]
 ) -> None:
     run = tmp_path / "run"
-    ACSeg(**tiny_settings).fit(folder, run=run)
+    ACSeg(**tiny_settings).fit(folder, folder=run)
     (run / "state").mkdir()
     with pytest.raises(ModelError, match=r"finished RUN of other settings; --overwrite"):
         fit_collection(ACSeg(**tiny_settings | {"seed": 3}), [folder], run)
@@ -87,8 +87,8 @@ def test_fitting_anew_over_a_finished_run_does_the_work(
     folder: Path, tmp_path: Path, tiny_settings: dict[str, Any]
 ) -> None:
     run = tmp_path / "run"
-    ACSeg(**tiny_settings).fit(folder, run=run)
-    ACSeg(**tiny_settings | {"seed": 3}).fit(folder, run=run)
+    ACSeg(**tiny_settings).fit(folder, folder=run)
+    ACSeg(**tiny_settings | {"seed": 3}).fit(folder, folder=run)
     assert json.loads((run / "config.json").read_text())["settings"]["seed"] == 3
     assert not (run / "state").exists()
 

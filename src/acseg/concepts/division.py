@@ -65,7 +65,7 @@ def divide_picture(
     Parameters
     ----------
     tokens
-        (N, D), floating point, of any scale; several blocks joined by `join_blocks`.
+        (N, D), floating point, of any scale; several blocks may be joined.
     grid
         Rows and columns of the tokens, so that crumbs join what they touch.
     threshold

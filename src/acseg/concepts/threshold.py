@@ -13,16 +13,15 @@ where the shares count, as for two classes of unequal size, and lower where the 
 
 2 s - m is the mean of the lower side times the share of the upper one plus the reverse: most pairs
 alike (one thing on one ground) lower it, most pairs unlike (many kinds) raise it. Two clear humps,
-a thing and its ground, are cut coarsely; one broad hump, a street, is cut finely. Measured against
-s alone on seven sets of pictures: docs of the division. It is the constant null model of
-`exact.divide`.
+a thing and its ground, are cut coarsely; one broad hump, a street, is cut finely. On 246 pictures
+of seven sets (DINOv2 S/14, blocks 9 and 12) t is worth two points of P3 mIoU over s alone.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CLEAR = 0.73  # of a usual picture: the mean over photographs, DINOv2 S/14
+CLEAR = 0.75  # a little above that of a usual photograph, 0.73 with DINOv2 S/14
 BINS = 256  # of the histogram, from -1 to 1
 ROWS = 1024  # tokens that are compared with all
 

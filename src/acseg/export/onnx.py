@@ -32,8 +32,10 @@ def export_onnx(given: str | Path | ACSeg, path: str | Path, *, overwrite: bool 
     the output "classes" besides, (B, H, W) uint8, what `ACSeg.predict` draws; 255 is void. The
     metadata "acseg" holds names of classes and settings as JSON.
 
-    Computed in float32. Pictures are taken whole: tiles, bands and stretch are not part of
-    the graph. It holds the cosines of all tokens, (B, N, N) float32, so large pictures take memory.
+    Labels are drawn as with ``edges=False``: scores are upsampled and compared, without the step
+    along the photograph's edges. Computed in float32. Pictures are taken whole: tiles, bands and
+    stretch are not part of the graph. It holds the cosines of all tokens, (B, N, N) float32, so
+    large pictures take memory.
 
     Parameters
     ----------

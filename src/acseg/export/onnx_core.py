@@ -12,6 +12,7 @@ from acseg.backbone.backbone import Backbone
 from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.generator import AdaptiveConceptGenerator
 from acseg.concepts.threshold import CLEAR, histogram, otsu
+from acseg.concepts.traced import merged
 
 ABSENT = -3.0  # score of a leaf that owns no token: below every cosine, and after resizing too
 
@@ -64,7 +65,7 @@ class Core(nn.Module):
         maps = torch.where(counts[:, None] > 0, scores, ABSENT).mT
         stride = self.backbone.stride
         maps = maps.unflatten(2, (images.shape[2] // stride, images.shape[3] // stride))
-        group = merge_concepts(sums @ sums.mT, counts, threshold_of(unit))  # (B, k)
+        group = merged(sums @ sums.mT, counts, threshold_of(unit))  # (B, k)
         parts = part_numbers(group, member)
         if not self.classified:
             return maps, parts
@@ -94,48 +95,10 @@ def threshold_of(unit: Tensor) -> Tensor:
     return (2 * split - mean + (CLEAR - clear)).clamp(-1, 1).float()
 
 
-def merge_concepts(sums: Tensor, counts: Tensor, threshold: Tensor) -> Tensor:
-    """Merge the two most alike concepts of each image, again and again, down to its threshold.
-
-    All images at once, k - 1 times: where nothing is left to merge, a step changes nothing.
-
-    Parameters
-    ----------
-    sums, counts
-        (B, k, k) sums of the cosines between the tokens of each two concepts; (B, k) tokens.
-    threshold
-        (B,) mean cosine from which on two concepts are one.
-
-    Returns
-    -------
-    Tensor
-        (B, k) int64: for each concept the lowest one that it is now part of.
-    """
-    k = counts.shape[1]
-    place = torch.arange(k, device=counts.device)  # (k,)
-    once = (place[:, None] < place).flatten()  # (k * k,) each pair once, none with itself
-    group = place.expand_as(counts)  # (B, k)
-    for _ in range(k - 1):
-        pairs = counts[:, :, None] * counts[:, None, :]
-        mean = (sums / pairs.clamp(min=1)).flatten(1)  # (B, k * k)
-        mean = mean.masked_fill(~(once & (pairs.flatten(1) > 0)), -2.0)
-        best = mean.argmax(dim=1, keepdim=True)  # (B, 1)
-        merging = mean.gather(1, best) >= threshold[:, None]
-        keep, gone = best // k, best % k  # (B, 1)
-        into = (place == keep) & merging  # (B, k)
-        out = (place == gone) & merging
-        moved = out[:, None, :].to(sums) * (into[:, :, None].to(sums) - out[:, :, None].to(sums))
-        move = torch.eye(k, device=sums.device) + moved  # (B, k, k) adds row `gone` to row `keep`
-        sums = move @ sums @ move.mT
-        counts = (move @ counts[:, :, None])[:, :, 0]
-        group = torch.where((group == gone) & merging, keep, group)
-    return group
-
-
 def part_numbers(group: Tensor, member: Tensor) -> Tensor:
     """Number the parts of each image in the order of their first token; (B, k) int64.
 
-    group (B, k) of `merge_concepts`, member (B, N, k) of 0 and 1.
+    group (B, k) of `merged`, member (B, N, k) of 0 and 1.
     """
     n, place = member.shape[1], torch.arange(group.shape[1])
     there = member.sum(dim=1) > 0

@@ -24,7 +24,6 @@ from acseg.concepts.modularity import modularity_loss
 from acseg.errors import DataError, ModelError
 from acseg.images.batch import to_tensor
 from acseg.images.open import open_picture, open_pictures
-from acseg.model.drawing import draw_classes, draw_concepts
 from acseg.model.folder import (
     ModelFolder,
     find_model,
@@ -70,7 +69,7 @@ class ACSeg(ClusterMixin, BaseEstimator):
         "auto", "torch" or "openvino". No part of a saved model.
     blocks, stride, side, bands, stretch, tile
         See `acseg.model.settings.Encoding`.
-    division, concepts
+    division, concepts, edges
         See `acseg.model.settings.Dividing`.
     objective, steps, batch_size, learning_rate, warmup, weight_decay, sample, self_affinity, \
 cache_gigabytes
@@ -123,6 +122,7 @@ cache_gigabytes
         tile: int | str | None = None,
         division: str = "exact",
         concepts: int = 12,
+        edges: bool = True,
         objective: str = "potts",
         steps: int = 2500,
         batch_size: int = 32,
@@ -355,7 +355,8 @@ cache_gigabytes
         """Segment a batch (B, 3, h, w), and leave the drawing at full size to other threads."""
         g = self.granularity if granularity is None else granularity
         found = self.pipeline.concepts(images)
-        return [partial(draw_concepts, one, granularity=g) for one in found]
+        draw = partial(Segmentation.of_concepts, granularity=g, edges=self.edges)
+        return [partial(draw, one) for one in found]
 
     def predict_later(self, images: Tensor) -> list[Draw]:
         """Classify the concepts of a batch, and leave the drawing to other threads."""
@@ -366,17 +367,18 @@ cache_gigabytes
     def _drawing(self, one: Concepts | None, image: Tensor) -> Draw:
         """Classify the regions of a picture, and make ready to draw it."""
         if one is None:
-            return partial(draw_concepts, None, granularity=0.5)  # which says what is wrong
+            return partial(Segmentation.of_concepts, None, granularity=0.5, edges=False)  # raises
         regions = self.pipeline.regions(one, image)
         ids, confidence = self.classify(regions)
         return partial(
-            draw_classes,
+            Segmentation.of_classes,
             one,
-            regions.part,
+            part=regions.part,
             ids=ids,
             confidence=confidence,
             unsure=BACKGROUND if self.foreground_ != "none" else None,
             names=dict(self.names_),
+            edges=self.edges,
         )
 
     def classify(self, regions: Regions) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

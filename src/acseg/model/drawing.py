@@ -1,73 +1,79 @@
-"""From the concepts of a picture to its label map at full size."""
-
-from collections.abc import Mapping
+"""From the scores of a picture's parts to the part of each pixel."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from acseg.concepts.assignment import upsample_assignment
-from acseg.errors import ImageError
+from acseg.concepts.guided import draw_labels
 from acseg.model.pipeline import Concepts
-from acseg.model.segmentation import Segmentation
 
 NOT_FINITE = "the backbone's features of it are not finite numbers; try --precision float32"
 
 
-def draw_leaves(concepts: Concepts | None, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Draw the leaf of each pixel, (H, W) uint8: scores are upsampled, then compared.
-
-    Raises
-    ------
-    ImageError
-        If the picture has no concepts, as its features are not finite.
-    """
-    if concepts is None:
-        raise ImageError(NOT_FINITE)
-    labels, kept = upsample_assignment(concepts.scores.cpu(), concepts.grid, size)
-    return kept.numpy().astype(np.uint8)[labels.numpy()]
-
-
-def draw_concepts(
-    concepts: Concepts | None, picture: NDArray[np.uint8], *, granularity: float
-) -> Segmentation:
-    """Draw the concepts of a picture (H, W, 3) as labels 0..n-1."""
-    leaves = draw_leaves(concepts, picture.shape[:2])
-    assert concepts is not None  # noqa: S101  draw_leaves saw to it
-    return Segmentation.of_leaves(leaves, picture, concepts, granularity=granularity)
-
-
-def draw_classes(
-    concepts: Concepts,
-    part: torch.Tensor,
-    picture: NDArray[np.uint8],
-    *,
-    ids: NDArray[np.int64],
-    confidence: NDArray[np.float32],
-    unsure: int | None,
-    names: Mapping[int, str],
-) -> Segmentation:
-    """Draw the classes of a picture.
+def draw_parts(
+    concepts: Concepts, part: torch.Tensor, picture: NDArray[np.uint8], *, edges: bool
+) -> NDArray[np.uint8]:
+    """Draw the part of each pixel of a picture.
 
     Parameters
     ----------
     concepts : Concepts
     part : Tensor
-        (n,) region of each leaf.
+        (n,) part of each leaf.
     picture : (H, W, 3) uint8
-    ids, confidence : (R,) integer, (R,) float
-        Class of each region, and how sure it is.
-    unsure : int or None
-        The background class: it has no centre that it could be near, and so no confidence.
-    names : mapping of class id to str
+    edges : bool
+        Follow the photograph's own edges; else scores are only upsampled and compared.
+
+    Returns
+    -------
+    (H, W) uint8
+        Of parts 0..R-1; some may own no pixel.
     """
-    leaves = draw_leaves(concepts, picture.shape[:2])
-    region = part.cpu().numpy()
-    pixels = np.bincount(region[leaves].ravel(), minlength=len(ids))  # (R,)
-    sure = {}
-    for c in np.unique(ids[pixels > 0]).tolist():
-        if c != unsure:
-            own = (ids == c) & (pixels > 0)
-            sure[c] = round(float(np.average(confidence[own], weights=pixels[own])), 4)
-    labels = ids.astype(np.uint8)[region][leaves]
-    return Segmentation(labels, picture, "classes", sure, names)
+    return _draw(concepts.part_scores(part).cpu(), concepts.grid, picture, edges)
+
+
+def draw_leaves(
+    concepts: Concepts,
+    part: torch.Tensor,
+    parts: NDArray[np.uint8],
+    picture: NDArray[np.uint8],
+    *,
+    edges: bool,
+) -> NDArray[np.uint8]:
+    """Draw the leaf of each pixel, nested in the parts that are drawn already.
+
+    Parameters
+    ----------
+    concepts, part, picture, edges
+        As in `draw_parts`.
+    parts : (H, W) uint8
+        What `draw_parts` gave.
+
+    Returns
+    -------
+    (H, W) uint8
+    """
+    scores = concepts.scores.cpu()  # (N, n)
+    leaves = np.zeros(parts.shape, np.uint8)
+    for number in np.unique(parts).tolist():
+        own = np.flatnonzero((part == number).numpy())
+        here = parts == number
+        if len(own) == 1:
+            leaves[here] = own[0]
+        else:
+            drawn = _draw(scores[:, own], concepts.grid, picture, edges)
+            leaves[here] = own[drawn[here]]
+    return leaves
+
+
+def _draw(
+    scores: torch.Tensor, grid: tuple[int, int], picture: NDArray[np.uint8], edges: bool
+) -> NDArray[np.uint8]:
+    """Draw scores (N, k) at the size of a picture: (H, W) uint8 of 0..k-1."""
+    if edges:
+        image = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+        drawn = draw_labels(scores.T.reshape(-1, *grid), image)
+        return drawn.numpy().astype(np.uint8)
+    labels, kept = upsample_assignment(scores, grid, (picture.shape[0], picture.shape[1]))
+    return kept.numpy().astype(np.uint8)[labels.numpy()]

@@ -9,13 +9,33 @@ import torch
 from PIL import Image
 
 from acseg.concepts.confidence import concept_confidence
-from acseg.errors import DataError
+from acseg.errors import DataError, ImageError
+from acseg.model.drawing import NOT_FINITE, draw_leaves, draw_parts
 from acseg.model.notebook import encode_overlay, legend_html
 from acseg.model.pipeline import Concepts
 from acseg.output.label_png import write_labels
 from acseg.output.overlay import overlay
 from acseg.output.palette import VOID, palette
 from acseg.output.records import Kind, Record, Segment
+
+
+@dataclass(eq=False)
+class _Drawn:
+    """The concepts of a picture and the parts (H, W) that were drawn of them."""
+
+    concepts: Concepts
+    part: torch.Tensor
+    parts: np.ndarray
+    edges: bool
+    _leaves: np.ndarray | None = None
+
+    def leaves(self, image: np.ndarray) -> np.ndarray:
+        """Draw the leaves, or give those that were drawn."""
+        if self._leaves is None:
+            self._leaves = draw_leaves(
+                self.concepts, self.part, self.parts, image, edges=self.edges
+            )
+        return self._leaves
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +58,8 @@ class Segmentation:
     names : mapping from label to str, default empty
     colours : mapping from label to (red, green, blue), default empty
         Colours other than those of `acseg.output.palette.palette`.
-    leaves : (H, W) uint8, optional
-        Finest part of each pixel, for `at`.
-    concepts : Concepts, optional
-        What the leaves are, and how they merge.
+    drawn : optional
+        Where the labels come from, so that `at` can divide the picture otherwise.
 
     Attributes
     ----------
@@ -61,8 +79,7 @@ class Segmentation:
     confidence: Mapping[int, float] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
     colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
-    leaves: np.ndarray | None = field(default=None, repr=False)
-    concepts: Concepts | None = field(default=None, repr=False)
+    drawn: "_Drawn | None" = field(default=None, repr=False)
     segments: tuple[Segment, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -87,17 +104,89 @@ class Segmentation:
         object.__setattr__(self, "segments", find_segments(labels, self.confidence, self.names))
 
     @classmethod
-    def of_leaves(
-        cls, leaves: np.ndarray, image: np.ndarray, concepts: Concepts, *, granularity: float
+    def of_concepts(
+        cls, concepts: Concepts | None, image: np.ndarray, *, granularity: float, edges: bool
     ) -> "Segmentation":
-        """Put the leaves (H, W) of a picture together at a granularity, 0..1."""
+        """Draw the concepts of a picture (H, W, 3) at a granularity, 0..1.
+
+        Raises
+        ------
+        ImageError
+            If there are none, as the picture's features are not finite.
+        """
+        if concepts is None:
+            raise ImageError(NOT_FINITE)
         part = concepts.division.tree.cut(granularity)  # (n,) part of each leaf
-        there = np.bincount(leaves.ravel(), minlength=len(part)) > 0
-        kept = part[torch.from_numpy(there)].unique()  # parts that own a pixel
-        table = torch.searchsorted(kept, part).clamp(max=len(kept) - 1).numpy().astype(np.uint8)
-        sure = concept_confidence(concepts.part_scores(part)).cpu()[kept].tolist()
+        drawn = draw_parts(concepts, part, image, edges=edges)
+        own = _Drawn(concepts, part, drawn, edges)
+        return cls._put_together(own, image, part, drawn)
+
+    @classmethod
+    def of_classes(
+        cls,
+        concepts: Concepts,
+        image: np.ndarray,
+        part: torch.Tensor,
+        *,
+        ids: np.ndarray,
+        confidence: np.ndarray,
+        unsure: int | None,
+        names: Mapping[int, str],
+        edges: bool,
+    ) -> "Segmentation":
+        """Draw the classes of a picture.
+
+        Parameters
+        ----------
+        concepts : Concepts
+        image : (H, W, 3) uint8
+        part : Tensor
+            (n,) region of each leaf.
+        ids, confidence : (R,) integer, (R,) float
+            Class of each region, and how sure it is.
+        unsure : int or None
+            The background class: it has no centre that it could be near, and so no confidence.
+        names : mapping of class id to str
+        edges : bool
+        """
+        drawn = draw_parts(concepts, part, image, edges=edges)
+        pixels = np.bincount(drawn.ravel(), minlength=len(ids))  # (R,)
+        sure = {}
+        for c in np.unique(ids[pixels > 0]).tolist():
+            if c != unsure:
+                own = (ids == c) & (pixels > 0)
+                sure[c] = round(float(np.average(confidence[own], weights=pixels[own])), 4)
+        return cls(ids.astype(np.uint8)[drawn], image, "classes", sure, names)
+
+    @classmethod
+    def _put_together(
+        cls, own: "_Drawn", image: np.ndarray, part: torch.Tensor, drawn: np.ndarray
+    ) -> "Segmentation":
+        """Number the parts that own a pixel, and say how clearly each is told apart."""
+        kept = np.flatnonzero(np.bincount(drawn.ravel()))
+        table = np.zeros(int(kept[-1]) + 1, np.uint8)
+        table[kept] = np.arange(len(kept))
+        sure = concept_confidence(own.concepts.part_scores(part)).cpu()[kept].tolist()
         confidence = {n: round(c, 4) for n, c in enumerate(sure)}
-        return cls(table[leaves], image, "concepts", confidence, leaves=leaves, concepts=concepts)
+        return cls(table[drawn], image, "concepts", confidence, drawn=own)
+
+    @property
+    def concepts(self) -> Concepts | None:
+        """What the picture was divided into; None for classes."""
+        return None if self.drawn is None else self.drawn.concepts
+
+    @property
+    def leaves(self) -> np.ndarray:
+        """The finest part of each pixel, (H, W) uint8, nested in the labels; drawn once.
+
+        Raises
+        ------
+        ValueError
+            If these are classes.
+        """
+        if self.drawn is None:
+            raise ValueError("only concepts that `segment` found can be divided otherwise")
+        return self.drawn.leaves(self.image)
 
     def at(self, granularity: float) -> "Segmentation":
         """Divide the picture coarser or finer; nothing is computed again.
@@ -112,9 +201,11 @@ class Segmentation:
         ValueError
             If granularity is not in 0..1, or these are classes.
         """
-        if self.leaves is None or self.concepts is None:
-            raise ValueError("only concepts that `segment` found can be divided otherwise")
-        return self.of_leaves(self.leaves, self.image, self.concepts, granularity=granularity)
+        leaves = self.leaves
+        assert self.drawn is not None  # noqa: S101
+        part = self.drawn.concepts.division.tree.cut(granularity)
+        drawn = part.numpy()[leaves]
+        return self._put_together(self.drawn, self.image, part, drawn)
 
     def __repr__(self) -> str:
         height, width = self.labels.shape

@@ -88,11 +88,14 @@ class Dividing:
         Prototypes k of the generator, the most concepts it finds in one picture; 5 to 16.
     granularity : float
         How finely pictures are divided, 0 (one part) to 1; 0.5 is each picture's own threshold.
+    edges : bool
+        Whether what is drawn follows the photograph's own edges, by a guided filter.
     """
 
     division: str = "exact"
     concepts: int = 12
     granularity: float = 0.5
+    edges: bool = True
 
     def __post_init__(self) -> None:
         _one_of("division", self.division, DIVISIONS)
@@ -100,6 +103,7 @@ class Dividing:
         _real("granularity", self.granularity)
         if self.granularity > 1:
             raise ValueError(f"granularity must be 0 to 1, not {self.granularity!r}")
+        _true_or_false("edges", self.edges)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +145,7 @@ class Training:
         _whole("sample", self.sample, 1, 2**20)
         for name in ("learning_rate", "weight_decay", "cache_gigabytes"):
             _real(name, getattr(self, name))
-        if not isinstance(self.self_affinity, bool):
-            raise ValueError(f"self_affinity must be true or false, not {self.self_affinity!r}")
+        _true_or_false("self_affinity", self.self_affinity)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,6 +278,11 @@ def _whole(name: str, value: Any, least: int, most: int) -> None:
 def _real(name: str, value: Any) -> None:
     if type(value) not in (int, float) or not 0 <= value < math.inf:
         raise ValueError(f"{name} must be a number of at least 0, not {value!r}")
+
+
+def _true_or_false(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, not {value!r}")
 
 
 def _one_of(name: str, value: Any, known: tuple[str, ...]) -> None:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from acseg import ACSeg
-from acseg.errors import DataError
 from acseg.classes.edits import Edits
+from acseg.errors import DataError
+from acseg.output.records import read_classes, read_records, write_classes, write_records
 from acseg.text.views import (
     MARGIN,
     MOST_VIEWS,
@@ -16,7 +17,6 @@ from acseg.text.views import (
     views_from_output,
     views_from_pictures,
 )
-from acseg.output.records import read_classes, read_records, write_classes, write_records
 
 
 def test_a_view_is_a_square_around_the_region() -> None:
@@ -101,7 +101,7 @@ def test_an_exemplar_of_a_picture_that_failed_since_is_passed_over(made) -> None
 
 @pytest.fixture(scope="module")
 def model(tiny_run: Path) -> ACSeg:
-    return ACSeg.load(tiny_run, device="cpu", precision="float32")
+    return ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
 
 
 def test_pictures_are_predicted_and_the_surest_regions_kept(model, photos, tmp_path) -> None:

@@ -6,25 +6,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from acseg.concepts.ground import ground_score
 from PIL import Image
 
 from acseg import ACSeg, cli
 from acseg.collection import run_collection
-from acseg.concepts.ground import ground_score
 from acseg.errors import ImageError
 from acseg.images.bands import Reading
 from acseg.images.batch import fitted_size, resize
 from acseg.images.windows import ArrayWindows, open_windows, overview
+from acseg.model.large import find_concepts, layout_for, segment_large
 from acseg.output.label_png import read_labels
 from acseg.output.records import read_classes, read_records
-from acseg.model.large import find_concepts, layout_for, segment_large
 
 Photograph = Callable[..., np.ndarray]
 
 
 @pytest.fixture
 def model(tiny_run: Path) -> ACSeg:
-    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     model.settings = replace(model.settings, tile=40)
     return model
 
@@ -208,7 +208,7 @@ def test_bands_and_stretch_of_the_fit_are_those_of_predict(
     assert not left.value.code
     settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]
     assert (settings["bands"], settings["stretch"], settings["tile"]) == ([6, 1, 4], [2, 98], 48)
-    model = ACSeg.load(tmp_path / "run", device="cpu")
+    model = ACSeg.from_pretrained(tmp_path / "run", device="cpu")
     assert model.settings.reading == Reading((6, 1, 4), (2, 98))
     outcome = run_collection(model, [tmp_path / "in"], tmp_path / "out", kind="classes")
     assert (outcome.written, outcome.failed) == (4, [])
@@ -225,7 +225,7 @@ def test_tiles_leave_no_seam_on_real_photographs(shared: Path, tmp_path: Path) -
     """Labels change no more often across a tile's border than at the lines beside it."""
     from acseg.images.read import read_image
 
-    model = ACSeg.load(device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(device="cpu", precision="float32")
     model.settings = replace(model.settings, tile=160)
     at, beside = [], []
     folder = shared / "labelled" / "camvid" / "images"

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from acseg import ACSeg
+from acseg.classes.edits import Edits, edits_of
 from acseg.collection import run_collection
+from acseg.collection.redraw import carry_into, merge_records
 from acseg.errors import DataError
 from acseg.images.read import read_image
-from acseg.collection.redraw import carry_into, merge_records
-from acseg.classes.edits import Edits, edits_of
+from acseg.model.folder import write_names
 from acseg.output.label_png import read_labels
 from acseg.output.lock import locked
 from acseg.output.overlay import overlay
@@ -22,7 +23,6 @@ from acseg.output.records import (
     read_records,
     write_records,
 )
-from acseg.model.folder import write_names
 
 
 def files(out: Path, *folders: str) -> dict[str, bytes]:
@@ -85,7 +85,7 @@ def test_it_draws_what_predicting_again_draws(tiny_run: Path, photos, tmp_path: 
     run = tmp_path / "run"
     shutil.copytree(tiny_run, run)
     folder = photos(tmp_path / "photos", [f"{n}.png" for n in range(4)])
-    model = ACSeg.load(run, device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(run, device="cpu", precision="float32")
     run_collection(model, [folder], tmp_path / "a", kind="classes")
     model.name({1: "thing"}, merge=[(1, 2)], drop=[0])
     write_names(run, model.names_, model.becomes_)

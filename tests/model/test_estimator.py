@@ -43,7 +43,7 @@ def test_parameters_are_those_of_the_constructor_and_come_back() -> None:
 
 
 def test_clone_is_new_and_not_fitted(tiny_run: Path) -> None:
-    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     other = clone(model)
     assert isinstance(other, ACSeg)
     assert other is not model
@@ -118,8 +118,8 @@ def test_another_backbone_is_loaded_after_set_params(
 
 def test_the_text_shows_what_differs_from_the_defaults(tiny_run: Path) -> None:
     assert repr(ACSeg()) == "ACSeg()"
-    model = ACSeg("a/b", classes=4, seed=1)
-    assert repr(model) == "ACSeg(backbone='a/b', classes=4, seed=1)"
+    model = ACSeg("a/b", n_classes=4, seed=1)
+    assert repr(model) == "ACSeg(backbone='a/b', n_classes=4, seed=1)"
     again = eval(repr(model), {"ACSeg": ACSeg})
     assert again.get_params() == model.get_params()
 
@@ -165,7 +165,7 @@ def plain_modularity(x: torch.Tensor, c: torch.Tensor) -> float:
 
 
 def test_score_is_the_mean_modularity(tiny_run: Path, paths: list[str]) -> None:
-    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     wanted = []
     for path in paths:
         image = to_tensor(read_image(path), side=model.side, multiple=8)[None]
@@ -179,7 +179,7 @@ def test_score_is_the_mean_modularity(tiny_run: Path, paths: list[str]) -> None:
 
 
 def test_grid_search(tiny_settings: dict[str, Any], paths: list[str]) -> None:
-    base = ACSeg(**tiny_settings | {"classes": 2, "steps": 2})
+    base = ACSeg(**tiny_settings | {"n_classes": 2, "steps": 2})
     data = np.array(paths[:4])
     search = GridSearchCV(base, {"concepts": [2, 4]}, cv=2, error_score="raise").fit(data)
     assert search.best_params_["concepts"] in (2, 4)
@@ -202,7 +202,7 @@ def test_pipeline(tiny_settings: dict[str, Any], paths: list[str]) -> None:
 
 
 def test_a_fitted_model_can_be_pickled(tiny_run: Path, paths: list[str]) -> None:
-    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict(paths[1]).labels, model.predict(paths[1]).labels)
 

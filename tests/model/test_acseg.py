@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from acseg.concepts.ground import ground_score
+from acseg.drawing import Conceptualized
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
@@ -14,11 +16,9 @@ from acseg.classes.clusters import assign_clusters
 from acseg.classes.regions import find_regions
 from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.confidence import concept_confidence
-from acseg.concepts.ground import ground_score
-from acseg.drawing import Conceptualized
 from acseg.errors import BackboneError, ImageError, ModelError
 from acseg.images.batch import to_tensor
-from acseg.model.folder import read_run, write_run
+from acseg.model.folder import read_model_folder
 from acseg.model.settings import DESCRIPTORS, Settings
 
 Photos = Callable[..., Path]
@@ -27,7 +27,7 @@ Photograph = Callable[..., np.ndarray]
 
 @pytest.fixture(scope="module")
 def model(tiny_run: Path) -> ACSeg:
-    return ACSeg.load(tiny_run, device="cpu", precision="float32")
+    return ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_concept_that_is_not_drawn_leaves_the_others_their_own(
     tiny_run: Path, photograph: Photograph
 ) -> None:
     """The first concept owns one pixel of a grid finer than the picture, and is not drawn."""
-    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     model.settings = replace(model.settings, side=160)
     conceptualize = model.conceptualize
 
@@ -167,7 +167,7 @@ def test_a_concept_that_is_not_drawn_leaves_the_others_their_own(
 def test_each_region_gets_the_class_of_its_own_prototype(
     tiny_run: Path, photograph: Photograph, seed: int, rounds: int, merge: float | None
 ) -> None:
-    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     model.settings = replace(model.settings, rounds=rounds, merge=merge)
     picture = photograph(seed, (41, 56))
     result = model.predict(picture)
@@ -177,7 +177,7 @@ def test_each_region_gets_the_class_of_its_own_prototype(
 
 
 def test_rounds_move_the_concepts_to_their_pixels(tiny_run: Path, photograph: Photograph) -> None:
-    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     images = torch.rand(2, 3, 48, 40)
     fits = []
     for rounds in (None, 0, 1, 5):
@@ -192,7 +192,7 @@ def test_rounds_move_the_concepts_to_their_pixels(tiny_run: Path, photograph: Ph
 def test_merging_leaves_fewer_concepts_and_1_leaves_all(
     tiny_run: Path, photograph: Photograph
 ) -> None:
-    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     pictures = [photograph(seed) for seed in range(6)]
     counts = []
     for merge in (None, 1.0, 0.5, 0.0):
@@ -206,7 +206,7 @@ def test_merging_leaves_fewer_concepts_and_1_leaves_all(
 def test_pictures_without_a_ground_keep_their_concepts(
     tiny_run: Path, photograph: Photograph
 ) -> None:
-    model = ACSeg.load(tiny_run, device="cpu", precision="float32")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
     images = torch.stack([to_tensor(photograph(n), side=48, multiple=8) for n in range(6)])
     counts = {}
     for name, merge, ground in (("none", None, None), ("all", 0.0, 0.0)):
@@ -254,11 +254,11 @@ def test_every_descriptor_and_foreground_runs(
 ) -> None:
     folder = photos(tmp_path / "photos", ["a.png", "b.png", "c.png"])
     settings = tiny_settings | {"descriptor": descriptor, "foreground": foreground, "steps": 1}
-    model = ACSeg(**settings | {"classes": 2}).fit(folder, run=tmp_path / "run")
+    model = ACSeg(**settings | {"classes": 2}).fit(folder, folder=tmp_path / "run")
     assert model.class_ids == [0, 1]
     assert model.centres_ is not None
     assert len(model.centres_) == (2 if foreground == "none" else 1)
-    again = ACSeg.load(tmp_path / "run", device="cpu", precision="float32")
+    again = ACSeg.from_pretrained(tmp_path / "run", device="cpu", precision="float32")
     for one, other in zip(model.predict(folder), again.predict(folder), strict=True):
         np.testing.assert_array_equal(one.labels, other.labels)
 
@@ -274,7 +274,7 @@ def test_a_crop_side_that_is_no_multiple_of_the_patch_is_rounded(
 
 def test_without_classes_there_is_nothing_to_predict(copy: Path, photograph: Photograph) -> None:
     (copy / "classes.safetensors").unlink()
-    model = ACSeg.load(copy, device="cpu")
+    model = ACSeg.from_pretrained(copy, device="cpu")
     assert model.segment(photograph(0)).kind == "concepts"
     with pytest.raises(ModelError, match="no classes yet; `fit`"):
         model.predict(photograph(0))
@@ -291,10 +291,10 @@ def test_without_a_generator_there_is_nothing_to_do(
 
 
 def test_save_and_load_keep_names_and_bytes(tiny_run: Path, tmp_path: Path) -> None:
-    model = ACSeg.load(tiny_run, device="cpu")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu")
     model.names_ = {2: "sky"}
     assert model.save(tmp_path / "run") is model
-    again = ACSeg.load(str(tmp_path / "run"), device="cpu")
+    again = ACSeg.from_pretrained(str(tmp_path / "run"), device="cpu")
     assert again.names_ == {2: "sky"}
     assert again.settings == model.settings
     for name in ("generator.safetensors", "classes.safetensors"):
@@ -302,7 +302,7 @@ def test_save_and_load_keep_names_and_bytes(tiny_run: Path, tmp_path: Path) -> N
 
 
 def test_names_reach_the_segments(tiny_run: Path, photos: Photos, tmp_path: Path) -> None:
-    model = ACSeg.load(tiny_run, device="cpu")
+    model = ACSeg.from_pretrained(tiny_run, device="cpu")
     model.names_ = {1: "one", 2: "two"}
     folder = photos(tmp_path, [f"{n}.png" for n in range(4)])
     named = {s.id: s.name for result in model.predict(folder) for s in result.segments}
@@ -318,35 +318,35 @@ def test_prototypes_of_another_size_are_named(copy: Path) -> None:
     for shape in ((5, 32), (4, 31), (4,)):
         replace_tensors(path, prototypes=np.zeros(shape, np.float32))
         with pytest.raises(ModelError, match=rf"{path} h(as|olds no) prototypes"):
-            ACSeg.load(copy, device="cpu")
+            ACSeg.from_pretrained(copy, device="cpu")
 
 
 def test_weights_that_do_not_fit_are_named(copy: Path) -> None:
     path = copy / "generator.safetensors"
     replace_tensors(path, other=np.zeros(3, np.float32))
     with pytest.raises(ModelError, match=f"{path} does not fit: .*other") as caught:
-        ACSeg.load(copy, device="cpu")
+        ACSeg.from_pretrained(copy, device="cpu")
     assert "\n" not in str(caught.value)
     save_file({"prototypes": np.zeros((4, 32), np.float32)}, path)
     with pytest.raises(ModelError, match=f"{path} does not fit"):
-        ACSeg.load(copy, device="cpu")
+        ACSeg.from_pretrained(copy, device="cpu")
     save_file({"other": np.zeros((4, 32), np.float32)}, path)
     with pytest.raises(ModelError, match=f"{path} holds no prototypes"):
-        ACSeg.load(copy, device="cpu")
+        ACSeg.from_pretrained(copy, device="cpu")
 
 
 def test_centres_of_another_backbone_are_named(copy: Path) -> None:
     save_file({"centres": np.ones((2, 31), np.float32)}, copy / "classes.safetensors")
     with pytest.raises(ModelError, match=r"classes\.safetensors has centres of 31 dim.* has 32"):
-        ACSeg.load(copy, device="cpu")
+        ACSeg.from_pretrained(copy, device="cpu")
 
 
 def test_a_backbone_that_is_gone_is_named(copy: Path, tmp_path: Path) -> None:
-    run = read_run(copy)
+    run = read_model_folder(copy)
     settings = Settings(backbone=str(tmp_path / "gone"), concepts=4)
-    write_run(copy, type(run)(settings, run.generator, run.centres, {}))
+    write_model_folder(copy, type(run)(settings, run.generator, run.centres, {}))
     with pytest.raises(BackboneError, match=r"there is no folder .*gone"):
-        ACSeg.load(copy)
+        ACSeg.from_pretrained(copy)
 
 
 def test_a_path_will_do_as_backbone(tiny_backbone: Path) -> None:
@@ -377,17 +377,19 @@ def test_the_bundled_backbone_brings_the_settings_it_was_made_for(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made_for = replace(read_run(tiny_run).settings, backbone="bundled", rounds=4, merge=0.75)
-    bundled = read_run(tiny_run)
-    write_run(tmp_path / "bundled", type(bundled)(made_for, bundled.generator, None, {}))
+    made_for = replace(
+        read_model_folder(tiny_run).settings, backbone="bundled", rounds=4, merge=0.75
+    )
+    bundled = read_model_folder(tiny_run)
+    write_model_folder(tmp_path / "bundled", type(bundled)(made_for, bundled.generator, None, {}))
     monkeypatch.setattr("acseg.bundle.BUNDLED", tmp_path / "bundled")
     monkeypatch.setattr("acseg.backbone.folders.bundled_folder", lambda: tiny_backbone)
     folder = photos(tmp_path / "photos", ["a.png", "b.png"])
     short = tiny_settings | {"backbone": "bundled", "steps": 1, "classes": 2, "side": None}
-    ACSeg(**short).fit(folder, run=tmp_path / "run")
-    settings = read_run(tmp_path / "run").settings
+    ACSeg(**short).fit(folder, folder=tmp_path / "run")
+    settings = read_model_folder(tmp_path / "run").settings
     assert (settings.backbone, settings.side) == ("bundled", 40)
     assert (settings.rounds, settings.merge) == (4, 0.75)
     own = ACSeg(**short | {"side": 48, "rounds": 0, "merge": 1.0}).fit(folder).settings
     assert (own.side, own.rounds, own.merge) == (48, 0, 1.0)
-    assert ACSeg.load(device="cpu").segment(folder / "a.png").kind == "concepts"
+    assert ACSeg.from_pretrained(device="cpu").segment(folder / "a.png").kind == "concepts"

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from acseg.text.models import load_text_image_model
-from acseg.errors import BackboneError, DataError, ModelError
 from acseg.classes.edits import Edits
+from acseg.errors import BackboneError, DataError, ModelError
+from acseg.text.models import load_text_image_model
 from acseg.text.suggest import (
     Suggestion,
     read_labels_of,

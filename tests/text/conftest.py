@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from acseg.output.records import ClassRecord, Exemplar, write_classes, write_records
-from acseg.model.folder import Run, write_run
+from acseg.model.folder import ModelFolder, edits_of, write_model_folder
 from acseg.model.segmentation import Segmentation
 from acseg.model.settings import Settings
+from acseg.output.records import ClassRecord, Exemplar, write_classes, write_records
 
 COLOURS = {
     "red": (200, 30, 30),
@@ -98,7 +98,9 @@ def made(tmp_path: Path) -> Made:
     run, out, photos = tmp_path / "run", tmp_path / "out", tmp_path / "photos"
     weights = {"prototypes": np.zeros((3, 4), np.float32)}
     settings = Settings(concepts=3, foreground="none", classes=4)
-    write_run(run, Run(settings, weights, np.eye(4, dtype=np.float32), {}), notes={"pictures": 3})
+    write_model_folder(
+        run, ModelFolder(settings, weights, np.eye(4, dtype=np.float32), {}), notes={"pictures": 3}
+    )
     photos.mkdir()
     table = np.array(list(COLOURS.values()), dtype=np.float64)
     records, exemplars = [], {c: [] for c in range(4)}

@@ -3,6 +3,7 @@ import torch
 from torch.nn import functional
 
 from acseg.classes.regions import find_regions
+from acseg.errors import BackboneError
 from acseg.text.models import (
     NORMALISATION,
     TextPixels,
@@ -12,7 +13,6 @@ from acseg.text.models import (
     load_text_image_model,
     name_probabilities,
 )
-from acseg.errors import BackboneError
 
 SPECIAL = [
     "<pad>",

@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 import torch
+from acseg.tiling import draw as draw_module
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acseg.concepts.assignment import upsample_assignment
-from acseg.output.palette import VOID
 from acseg.model.segmentation import find_segments
-from acseg.tiling import draw as draw_module
 from acseg.model.tile_drawing import Meter, draw_bands
 from acseg.model.tile_layout import Layout, lay_tiles, ramp
 from acseg.model.tile_scores import BlendedScores
+from acseg.output.palette import VOID
 
 
 def filled(layout: Layout, maps: dict[tuple[int, int], np.ndarray], k: int) -> BlendedScores:

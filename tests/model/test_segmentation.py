@@ -11,10 +11,10 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from acseg.errors import DataError
+from acseg.model.segmentation import Segmentation, find_segments
 from acseg.output.label_png import read_labels
 from acseg.output.palette import palette
 from acseg.output.records import Segment
-from acseg.model.segmentation import Segmentation, find_segments
 
 
 @pytest.fixture
@@ -102,5 +102,7 @@ def test_errors(labels: np.ndarray, image: np.ndarray, kind: str, reason: str) -
 
 
 def test_torch_is_not_needed() -> None:
-    code = "import acseg.model.segmentation, acseg.report.html, sys; sys.exit('torch' in sys.modules)"
+    code = (
+        "import acseg.model.segmentation, acseg.report.html, sys; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acseg.classes.edits import Edits, edit
 from acseg.classes.ids import VOID, drawn_ids
 from acseg.errors import AcsegError, DataError, ModelError
-from acseg.classes.edits import Edits, edit, edits_of
-from acseg.model.folder import Run, write_run
+from acseg.model.folder import ModelFolder, edits_of, write_model_folder
 from acseg.model.settings import Settings
 
 
@@ -90,8 +90,10 @@ def test_edits_come_in_an_order_that_makes_sense() -> None:
 def test_a_run_gives_its_edits(tmp_path: Path) -> None:
     weights = {"prototypes": np.zeros((3, 4), np.float32)}
     settings = Settings(concepts=3)
-    write_run(tmp_path, Run(settings, weights, np.eye(4, dtype=np.float32), {1: "a"}, {2: 1}))
+    write_model_folder(
+        tmp_path, ModelFolder(settings, weights, np.eye(4, dtype=np.float32), {1: "a"}, {2: 1})
+    )
     assert edits_of(tmp_path) == Edits(5, True, {1: "a"}, {2: 1})
-    write_run(tmp_path, Run(settings, weights, None, {}))
+    write_model_folder(tmp_path, ModelFolder(settings, weights, None, {}))
     with pytest.raises(ModelError, match="no classes"):
         edits_of(tmp_path)

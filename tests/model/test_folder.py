@@ -6,21 +6,27 @@ import pytest
 from safetensors.numpy import save_file
 
 from acseg.errors import ModelError
-from acseg.model.folder import FORMAT, Run, read_run, write_names, write_run
+from acseg.model.folder import (
+    FORMAT,
+    ModelFolder,
+    read_model_folder,
+    write_model_folder,
+    write_names,
+)
 from acseg.model.settings import Settings
 
 
 def a_run(centres: np.ndarray | None = None) -> Run:
     weights = {"prototypes": np.arange(6, dtype=np.float32).reshape(2, 3).T}  # not contiguous
-    return Run(Settings(concepts=3), weights, centres, {1: "road", 10: "Straße"})
+    return ModelFolder(Settings(concepts=3), weights, centres, {1: "road", 10: "Straße"})
 
 
 @pytest.mark.parametrize("classes", [False, True])
 def test_a_run_comes_back_as_it_was(tmp_path: Path, classes: bool) -> None:
     centres = np.eye(4, dtype=np.float32)[:2] if classes else None
     run = a_run(centres)
-    write_run(tmp_path / "new" / "run", run, notes={"pictures": 3})
-    found = read_run(tmp_path / "new" / "run")
+    write_model_folder(tmp_path / "new" / "run", run, notes={"pictures": 3})
+    found = read_model_folder(tmp_path / "new" / "run")
     assert found.settings == run.settings
     assert found.names == run.names
     assert found.generator.keys() == run.generator.keys()
@@ -32,7 +38,7 @@ def test_a_run_comes_back_as_it_was(tmp_path: Path, classes: bool) -> None:
 
 
 def test_config_says_format_settings_names_and_notes(tmp_path: Path) -> None:
-    write_run(tmp_path, a_run(), notes={"pictures": 3})
+    write_model_folder(tmp_path, a_run(), notes={"pictures": 3})
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     assert sorted(config) == ["format", "names", "notes", "settings"]
     assert config["format"] == FORMAT
@@ -43,20 +49,20 @@ def test_config_says_format_settings_names_and_notes(tmp_path: Path) -> None:
 
 def test_merges_and_drops_come_back_and_old_runs_have_none(tmp_path: Path) -> None:
     run = a_run(np.eye(3, dtype=np.float32))
-    write_run(tmp_path, run, notes={"pictures": 3})
+    write_model_folder(tmp_path, run, notes={"pictures": 3})
     assert "becomes" not in json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    assert read_run(tmp_path).becomes == {}
+    assert read_model_folder(tmp_path).becomes == {}
     write_names(tmp_path, {2: "Straße"}, {3: 1, 2: 255})
-    found = read_run(tmp_path)
+    found = read_model_folder(tmp_path)
     assert (found.names, found.becomes) == ({2: "Straße"}, {2: 255, 3: 1})
     np.testing.assert_array_equal(found.centres, run.centres)
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     assert list(config) == ["format", "settings", "names", "becomes", "notes"]
     assert config["notes"] == {"pictures": 3}
     write_names(tmp_path, {}, {})
-    assert read_run(tmp_path).becomes == {}
-    write_run(tmp_path / "copy", found)
-    assert read_run(tmp_path / "copy").becomes == found.becomes
+    assert read_model_folder(tmp_path).becomes == {}
+    write_model_folder(tmp_path / "copy", found)
+    assert read_model_folder(tmp_path / "copy").becomes == found.becomes
 
 
 def test_names_are_written_only_into_a_run(tmp_path: Path) -> None:
@@ -80,17 +86,17 @@ def test_names_are_written_only_into_a_run(tmp_path: Path) -> None:
     ],
 )
 def test_merges_that_make_no_sense_are_named(tmp_path: Path, becomes: object) -> None:
-    write_run(tmp_path, a_run(np.eye(3, dtype=np.float32)))
+    write_model_folder(tmp_path, a_run(np.eye(3, dtype=np.float32)))
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     (tmp_path / "config.json").write_text(json.dumps(config | {"becomes": becomes}))
     with pytest.raises(ModelError, match=r"config\.json: .*becomes"):
-        read_run(tmp_path)
+        read_model_folder(tmp_path)
 
 
 def test_a_run_without_classes_takes_those_of_an_older_one_away(tmp_path: Path) -> None:
-    write_run(tmp_path, a_run(np.eye(2, dtype=np.float32)))
-    write_run(tmp_path, a_run())
-    assert read_run(tmp_path).centres is None
+    write_model_folder(tmp_path, a_run(np.eye(2, dtype=np.float32)))
+    write_model_folder(tmp_path, a_run())
+    assert read_model_folder(tmp_path).centres is None
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["config.json", "generator.safetensors"]
 
@@ -98,28 +104,28 @@ def test_a_run_without_classes_takes_those_of_an_older_one_away(tmp_path: Path) 
 def test_a_write_that_breaks_off_leaves_no_folder_that_passes_for_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_run(tmp_path, a_run())
+    write_model_folder(tmp_path, a_run())
 
     def full(path: Path, data: bytes) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr("acseg.model.folder.write_atomic", full)
     with pytest.raises(OSError, match="disk full"):
-        write_run(tmp_path, a_run())
+        write_model_folder(tmp_path, a_run())
     with pytest.raises(ModelError, match="is no RUN"):
-        read_run(tmp_path)
+        read_model_folder(tmp_path)
 
 
 def test_a_folder_that_is_no_run_says_how_to_make_one(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(ModelError, match=f"{folder} is no RUN.*acseg fit"):
-            read_run(folder)
+            read_model_folder(folder)
 
 
 def test_a_file_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ModelError, match=r"cannot read .*config\.json"):
-        read_run(tmp_path / "file")
+        read_model_folder(tmp_path / "file")
 
 
 @pytest.mark.parametrize(
@@ -137,10 +143,10 @@ def test_a_file_is_no_run(tmp_path: Path) -> None:
     ],
 )
 def test_a_broken_config_is_named(tmp_path: Path, text: str, words: str) -> None:
-    write_run(tmp_path, a_run())
+    write_model_folder(tmp_path, a_run())
     (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(ModelError, match=words) as caught:
-        read_run(tmp_path)
+        read_model_folder(tmp_path)
     assert "config.json" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -148,28 +154,28 @@ def test_a_broken_config_is_named(tmp_path: Path, text: str, words: str) -> None
 @pytest.mark.parametrize("name", ["generator.safetensors", "classes.safetensors"])
 @pytest.mark.parametrize("keep", [0, 7, -5])
 def test_truncated_tensors_are_named(tmp_path: Path, name: str, keep: int) -> None:
-    write_run(tmp_path, a_run(np.eye(2, dtype=np.float32)))
+    write_model_folder(tmp_path, a_run(np.eye(2, dtype=np.float32)))
     path = tmp_path / name
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ModelError, match=f"cannot read .*{name}"):
-        read_run(tmp_path)
+        read_model_folder(tmp_path)
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
-    write_run(tmp_path, a_run())
+    write_model_folder(tmp_path, a_run())
     (tmp_path / "generator.safetensors").unlink()
     with pytest.raises(ModelError, match=r"cannot read .*generator\.safetensors"):
-        read_run(tmp_path)
+        read_model_folder(tmp_path)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("name", ["generator.safetensors", "classes.safetensors"])
 def test_numbers_that_are_not_finite_are_named(tmp_path: Path, name: str, bad: float) -> None:
-    write_run(tmp_path, a_run(np.eye(2, dtype=np.float32)))
+    write_model_folder(tmp_path, a_run(np.eye(2, dtype=np.float32)))
     key = "prototypes" if name.startswith("generator") else "centres"
     save_file({key: np.array([[1, bad]], dtype=np.float32)}, tmp_path / name)
     with pytest.raises(ModelError, match=f"{name}: {key} holds numbers that are not finite"):
-        read_run(tmp_path)
+        read_model_folder(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +188,7 @@ def test_numbers_that_are_not_finite_are_named(tmp_path: Path, name: str, bad: f
     ],
 )
 def test_centres_of_another_shape_are_named(tmp_path: Path, tensors: dict) -> None:
-    write_run(tmp_path, a_run())
+    write_model_folder(tmp_path, a_run())
     save_file(tensors, tmp_path / "classes.safetensors")
     with pytest.raises(ModelError, match=r"classes\.safetensors: expected centres \(C, D\)"):
-        read_run(tmp_path)
+        read_model_folder(tmp_path)
