@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from acseg.bundle import BUNDLED
 from PIL import Image
 
 from acseg import cli
-from acseg.bundle import BUNDLED
 from acseg.output.label_png import write_labels
 
 Photos = Callable[..., Path]
@@ -147,7 +147,7 @@ def test_only_failures_have_status_1_too(acseg: Acseg, tiny_run: Path, tmp_path:
         (["fit", "photos", "-o", "run", "--learning-rate", "nan"], "acseg: learning_rate must be"),
         (["fit", "photos", "-o", "run", "--foreground", "all"], "acseg: foreground must be"),
         (["fit", "photos", "-o", "run", "--descriptor", "all"], "acseg: descriptor must be"),
-        (["report", "photos"], "segments.jsonl: no such file; is its folder the output of acseg?"),
+        (["report", "photos"], "is no output folder: it has no segments.jsonl"),
         (["evaluate", "--labels", "none", "--masks", "photos"], "acseg: none: no such folder"),
         (["evaluate", "--labels", "x", "--masks", "y", "--protocol", "P9"], "'P9' is unknown"),
         (["evaluate", "--labels", "x", "--masks", "y", "--match", "z"], "'z'"),

@@ -27,7 +27,10 @@ def safe_text(name: str | os.PathLike[str]) -> str:
     name : str or path
         A name as `os` gives it (undecodable bytes as surrogates).
     """
-    return "".join(_escape(character) for character in os.fspath(name))
+    text = os.fspath(name)
+    if text.isascii() and text.isprintable():  # as nearly all are
+        return text
+    return "".join(map(_escape, text))
 
 
 def _escape(character: str) -> str:

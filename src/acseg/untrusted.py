@@ -80,7 +80,11 @@ def inside(root: Path, name: str) -> Path:
     path = root
     for part in PurePosixPath(name).parts:
         path = path / part
-        if path.is_symlink() or _JUNCTION(path):
+        try:
+            link = path.is_symlink() or _JUNCTION(path)
+        except OSError as error:  # a name that is too long
+            raise DataError(f"{safe_text(name)!r}: {error.strerror}") from None
+        if link:
             raise DataError(
                 f"{safe_text(path)} is a symbolic link; nothing is read or written through links "
                 "inside an output folder"

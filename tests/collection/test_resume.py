@@ -168,12 +168,13 @@ def test_another_model_kind_or_settings_are_refused_and_nothing_changes(
     coarse.settings = replace(coarse.settings, merge=0.5)
     for one, kind, words in (
         (model, "concepts", "out holds classes; use another -o, or --overwrite to start it anew"),
-        (other, "classes", "out holds classes of another model or other settings; use another -o"),
-        (coarse, "classes", "out holds classes of another model or other settings; use another"),
+        (other, "classes", "out holds classes of another model; use another -o"),
+        (coarse, "classes", "13 pictures in .* were drawn with other settings"),
     ):
         with pytest.raises(DataError, match=words):
             run_collection(one, [folder / "1.png"], out, kind=kind)  # type: ignore[arg-type]
         assert files_below(out) == before
+    assert run_collection(coarse, [folder], out, kind="classes").reused == 0  # all of them: redone
     assert run_collection(other, [folder], out, kind="classes", overwrite=True).reused == 0
     assert run_collection(other, [folder], out, kind="classes").reused == 14
     run_collection(model, [folder], out, overwrite=True)
@@ -297,9 +298,7 @@ def test_temporary_files_of_a_killed_call_are_cleaned_up(
     before = files_below(out)
     for place in ("", "labels/wide/", "overlays/", ".acseg/"):
         (out / f"{place}.0123456789abcdef.part").write_text("half")
-    (out / ".acseg" / "lock").write_text(
-        '{"process": 1, "machine": "x"}'
-    )  # as a killed call leaves it
+    (out / ".acseg" / "lock").write_text('{"process": 1, "machine": "x"}')  # as kills do
     run_collection(model, [folder], out)
     assert files_below(out) == before
 

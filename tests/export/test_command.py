@@ -68,7 +68,7 @@ def test_what_failed_is_named_with_status_1(
     [
         (["export", "OUT"], "--format"),
         (["export", "OUT", "--format", "pdf", "-o", "to"], "pdf"),
-        (["export", "gone", "--format", "coco", "-o", "to"], "segments.jsonl: no such file"),
+        (["export", "gone", "--format", "coco", "-o", "to"], "it has no segments.jsonl"),
         (["export", "OUT", "--format", "voc", "--polygons", "-o", "to"], "--polygons means"),
         (["export", "OUT", "--format", "voc", "-o", "OUT"], "choose another place"),
         (["export", "run", "--format", "onnx", "--images", "-o", "to"], "--overwrite only"),

@@ -93,7 +93,7 @@ LABELS = hnp.arrays(
 @given(
     labels=st.lists(LABELS, min_size=1, max_size=3), kind=st.sampled_from(["classes", "concepts"])
 )
-@pytest.mark.parametrize("name", list(FORMATS))
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("csv", "xlsx")])
 def test_any_label_map_comes_back(
     name: str, labels: list[np.ndarray], kind: str, tmp_path_factory: pytest.TempPathFactory,
     make_out: MakeOut, read_back: ReadBack,
@@ -236,7 +236,7 @@ def test_options_of_other_formats_are_refused(
 
 
 def test_what_is_no_out_is_refused(tmp_path: Path, make_out: MakeOut) -> None:
-    with pytest.raises(DataError, match=r"segments\.jsonl: no such file"):
+    with pytest.raises(DataError, match=r"no output folder: it has no segments\.jsonl"):
         export_results(tmp_path, tmp_path / "to", format="coco")
     out = make_out(tmp_path, {}, failed={"a.jpg": "broken"})
     with pytest.raises(DataError, match="holds no picture that was segmented"):
@@ -255,14 +255,9 @@ def test_names_that_lead_out_of_the_folder_are_refused(
     lines[0] = json.dumps(json.loads(lines[0]) | {field: where})
     (out / "segments.jsonl").write_text("\n".join(lines), "utf-8")
     target = tmp_path / "deep" / "to"
-    if field == "labels":  # such a line cannot have been written by acseg
-        with pytest.raises(DataError, match="no path inside the folder"):
-            export_results(out, target, format="index")
-    else:
-        done = export_results(out, target, format="index")
-        ((_, reason),) = done.failed
-        assert "leads out of the folder" in reason
-        assert done.written == len(maps) - 1
+    words = "no path inside the folder" if field == "labels" else "no relative name of a picture"
+    with pytest.raises(DataError, match=words):  # such a line cannot have been written by acseg
+        export_results(out, target, format="index")
     assert not list(tmp_path.rglob("evil*"))
 
 
@@ -346,22 +341,13 @@ def test_an_export_that_is_stopped_lists_nothing(
     assert not [path for path in left if not path.endswith(".png")]
 
 
-@pytest.mark.parametrize("size", ["as it is", "other"])
 def test_label_maps_larger_than_pillow_opens_are_read(
-    size: str, tmp_path: Path, maps: Maps, make_out: MakeOut, read_back: ReadBack,
+    tmp_path: Path, maps: Maps, make_out: MakeOut, read_back: ReadBack,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     out = make_out(tmp_path, {"noise.png": maps["noise.png"]})
     with monkeypatch.context() as patched:
         patched.setattr("PIL.Image.MAX_IMAGE_PIXELS", 100)
-        if size == "other":
-            lines = (out / "segments.jsonl").read_text().replace("[21, 33]", "[33, 21]")
-            (out / "segments.jsonl").write_text(lines)
-            done = export_results(out, tmp_path / "to", format="index")
-            assert "no label map of 33 x 21 pixels" in done.failed[0][1]
-            (out / "labels" / "noise.png").write_bytes(b"broken")
-            done = export_results(out, tmp_path / "two", format="index")
-            assert "noise.png: cannot be read" in done.failed[0][1]
-            return
+        patched.setattr("acseg.output.label_png.LARGE_LABELS", 50)
         assert export_results(out, tmp_path / "to", format="index").written == 1
     check(read_back("index", tmp_path / "to"), {"noise.png": maps["noise.png"]}, "index")

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from acseg.export.export import export_results
-from acseg.export.geotiff import GEOREFERENCE, read_georeference
+from acseg.export.geotiff import read_georeference
+from acseg.images.georeference import TAGS as GEOREFERENCE
 
 tifffile = pytest.importorskip("tifffile")
 

@@ -8,8 +8,8 @@ from skimage.measure import label as parts_of
 from acseg.export.brush import encode_brush, pack_brush
 from acseg.export.masks import encode_rle, mask_polygons
 from acseg.export.regions import find_regions
-from acseg.export.source import different_colours, different_names
-from acseg.output.palette import palette
+from acseg.export.source import different_names
+from acseg.output.palette import colour_table, palette
 
 LABELS = hnp.arrays(
     np.uint8,
@@ -86,7 +86,7 @@ def test_names_that_meet_get_their_id() -> None:
 def test_a_colour_given_is_used_for_no_other_label(borrowed: dict[int, int]) -> None:
     usual = [tuple(row) for row in palette(255).tolist()]
     wished = {label: usual[other] for label, other in borrowed.items()}
-    colours = [tuple(row) for row in different_colours(wished).tolist()]
+    colours = [tuple(row) for row in colour_table(wished).tolist()]
     others = [colour for label, colour in enumerate(colours) if label not in wished]
     assert {label: colours[label] for label in wished} == wished
     assert len(set(others)) == len(others)
@@ -94,7 +94,7 @@ def test_a_colour_given_is_used_for_no_other_label(borrowed: dict[int, int]) -> 
 
 
 def test_without_colours_given_they_are_those_of_the_palette() -> None:
-    assert np.array_equal(different_colours({}), palette(255))
+    assert np.array_equal(colour_table({}), palette(255))
     taken = {tuple(row) for row in palette(255).tolist()}
     assert len(taken) == 255
     assert taken.isdisjoint({(0, 0, 0), (224, 224, 192)})  # void, and VOC's void

@@ -166,3 +166,33 @@ def test_a_folder_that_cannot_be_listed_is_named(
     _, failures = find_images([tmp_path])
     assert failures[0].path.endswith("shut")
     assert failures[0].reason == "cannot be opened (Permission denied)"
+
+
+def test_output_folders_below_the_input_are_passed_over_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a.jpg", "sub/b.jpg", "sub/out/labels/a.png", "sub/out/overlays/a.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "sub" / "out" / ".acseg").mkdir()
+    for given in (tmp_path, tmp_path / "**" / "*.*", tmp_path / "*"):
+        caplog.clear()
+        sources, failures = find_images([given, given])
+        assert ([s.relative for s in sources], failures) == (["a.jpg", "sub/b.jpg"], [])
+        (line,) = caplog.messages
+        assert line == f"passed over, as acseg wrote it: {tmp_path / 'sub' / 'out'}"
+    caplog.clear()
+    find_images([tmp_path], exclude=[tmp_path / "sub" / "out"])  # of this call: nothing to say
+    assert caplog.messages == []
+    sources, (failure,) = find_images([tmp_path / "sub" / "out"])
+    assert sources == []
+    assert "holds no picture" in failure.reason
+
+
+def test_pictures_beside_what_acseg_wrote_are_found(tmp_path: Path) -> None:
+    for name in ("a.jpg", "labels/a.png", "overlays/a.jpg", "sheets/1.jpg", "deep/labels/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / ".acseg").mkdir()
+    for given in (tmp_path, tmp_path / "**" / "*.*"):
+        assert [s.relative for s in find_images([given])[0]] == ["a.jpg", "deep/labels/b.png"]

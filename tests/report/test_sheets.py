@@ -64,13 +64,14 @@ def test_a_picture_that_is_gone_is_named_and_the_others_shown(make: Make) -> Non
     sheets, failed = write_sheets(out)
     assert len(sheets) == 1
     assert [path for path, _ in failed] == ["1.png", "2.png"]
-    assert all("no such file" in reason for _, reason in failed)
+    assert "not where its record says" in failed[0][1]
+    assert "it has no overlay" in failed[1][1]
 
 
 def test_nothing_to_show_is_said_with_the_reason(make: Make) -> None:
     out = make(1)
     (out / "../0.png").unlink()
-    with pytest.raises(DataError, match=r"no picture to show: 0\.png: .*no such file"):
+    with pytest.raises(DataError, match=r"no picture to show: 0\.png: .*not where its record"):
         write_sheets(out)
     with pytest.raises(DataError, match="no picture to show"):
         write_sheets(make(0))

@@ -106,7 +106,9 @@ def test_the_reader_on_a_good_beginning(start: bytes, rest: bytes) -> None:
 def a_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("run")
     weights = {"prototypes": np.ones((5, 6), np.float32), "a.b": np.zeros(3, np.float32)}
-    write_model_folder(folder, ModelFolder(Settings(), weights, np.ones((2, 6), np.float32), {1: "road"}))
+    write_model_folder(
+        folder, ModelFolder(Settings(), weights, np.ones((2, 6), np.float32), {1: "road"})
+    )
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from acseg.model.folder import ModelFolder, edits_of, write_model_folder
+from acseg.model.folder import ModelFolder, write_model_folder
 from acseg.model.segmentation import Segmentation
 from acseg.model.settings import Settings
 from acseg.output.records import ClassRecord, Exemplar, write_classes, write_records

@@ -71,7 +71,7 @@ def test_photographs_that_are_gone_are_named_and_the_others_used(made) -> None:
     views, failed = views_from_output(made.out, Edits(4, False))
     assert {c: len(own) for c, own in views.items()} == {0: 1, 1: 1}
     assert [path for path, _ in failed] == ["1.png", "2.png"]
-    assert "no such file" in failed[0][1]
+    assert "not where its record says" in failed[0][1]
 
 
 def test_a_record_without_its_photograph_says_so(made) -> None:
@@ -79,7 +79,7 @@ def test_a_record_without_its_photograph_says_so(made) -> None:
     write_records(path, [replace(r, source=None) for r in read_records(path)])
     views, failed = views_from_output(made.out, Edits(4, False))
     assert views == {}
-    assert "does not say where the photograph lies" in failed[0][1]
+    assert "not where its record says" in failed[0][1]
 
 
 def test_the_output_of_another_run_is_refused(made) -> None:

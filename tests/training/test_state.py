@@ -54,7 +54,7 @@ def test_a_fit_killed_as_it_tidied_up_is_finished_without_work(
     before = files_of(run)
     (run / "state").mkdir()
     for name in left:
-        (run / "state" / name).write_text("x")
+        (run / "state" / name).write_text('{"process": 1, "machine": "x"}')
     (run / "state" / ".0123456789abcdef.part").write_text("half")
     (run / ".0123456789abcdef.part").write_text("half")
 

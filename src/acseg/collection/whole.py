@@ -162,7 +162,7 @@ def _pass(
     length = writing.length("index.html")
     if length < 1 or not writing.settled(report=length, **report):
         write_report(
-            Output(out),
+            Output(out, photos={s.relative: s.file for s in sources}),
             title=title,
             progress=lambda done, of: progress("writing the report", done, of, ""),
         )

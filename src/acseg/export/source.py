@@ -11,7 +11,7 @@ import numpy as np
 from acseg.errors import AcsegError, DataError
 from acseg.names import safe_text
 from acseg.output import Output
-from acseg.output.palette import VOID, palette
+from acseg.output.palette import VOID, colour_table
 from acseg.output.records import Kind, Record
 
 _ROWS = 1024  # counted at once
@@ -104,7 +104,7 @@ def read_legend(output: Output) -> Legend:
     return Legend(
         kind,
         different_names(names, "class" if kind == "classes" else "concept"),
-        different_colours({item.id: item.colour for item in classes}),
+        colour_table({item.id: item.colour for item in classes}),
         frozenset(listed),
     )
 
@@ -120,25 +120,6 @@ def different_names(given: Mapping[int, str | None], stem: str) -> list[str]:
         if len(counts) == len(names):
             return names
         names = [f"{n}-{i}" if counts[n] > 1 else n for i, n in enumerate(names)]
-
-
-def different_colours(given: Mapping[int, tuple[int, int, int]]) -> np.ndarray:
-    """Colour labels 0..254: as given, else by the palette; no colour given is used once more.
-
-    Returns
-    -------
-    (255, 3) uint8
-    """
-    table = palette(VOID)
-    taken = set(given.values())
-    usual = [(red, green, blue) for red, green, blue in table.tolist()]
-    spare = [usual[label] for label in sorted(given) if usual[label] not in taken]
-    for label in range(VOID):
-        if label in given:
-            table[label] = given[label]
-        elif usual[label] in taken:
-            table[label] = spare.pop(0)
-    return table
 
 
 def labels_present(labels: np.ndarray) -> list[int]:

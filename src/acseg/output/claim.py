@@ -1,14 +1,14 @@
 """What an output folder is for: the kind of its results, their model, and files that are not ours.
 
-``.acseg/output.json`` keeps it. What drew a picture is a key of three parts, MODEL.MACHINE.EDITS:
-weights and settings; what else a label map depends on, such as the device; merged and dropped
-classes.
+``.acseg/output.json`` keeps it. What drew a picture is a key of four parts,
+MODEL.SETTINGS.MACHINE.EDITS: the weights, which all pictures of a folder share; the settings; what
+else a label map depends on, such as the device; merged and dropped classes.
 """
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from acseg.errors import DataError
@@ -29,17 +29,22 @@ class Key:
     """What drew a picture; see the module."""
 
     model: str = ""
+    settings: str = ""
     machine: str = ""
     edits: str = ""
 
     def __str__(self) -> str:
-        return f"{self.model}.{self.machine}.{self.edits}"
+        return f"{self.model}.{self.settings}.{self.machine}.{self.edits}"
+
+    def mixes_with(self, other: "Key") -> bool:
+        """Say whether pictures that these drew may stand side by side in a folder."""
+        return (self.settings, self.edits) == (other.settings, other.edits)
 
     @classmethod
     def parse(cls, text: str) -> "Key":
         """Read a key; one that is none belongs to no model."""
         parts = text.split(".")
-        return cls(*parts) if len(parts) == 3 else cls()
+        return cls(*parts) if len(parts) == 4 else cls()
 
 
 def edits_text(becomes: Mapping[int, int]) -> str:
@@ -56,7 +61,7 @@ def edited(key: str, becomes: Mapping[int, int]) -> str:
     old = Key.parse(key)
     pairs = [part.split(">") for part in old.edits.split(",") if part]
     kept = all(becomes.get(int(a), int(a)) == becomes.get(int(b), int(b)) for a, b in pairs)
-    return str(Key(old.model, old.machine, edits_text(becomes))) if kept and old.model else key
+    return str(replace(old, edits=edits_text(becomes))) if kept and old.model else key
 
 
 @dataclass(frozen=True)

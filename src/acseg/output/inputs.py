@@ -7,11 +7,10 @@ from acseg.names import safe_text
 from acseg.output.claim import Key
 from acseg.output.manifest import Entry
 from acseg.output.names import locate, source_of
-from acseg.output.records import parse_record
 
 
 def name_inputs(
-    folder: Path, inputs: Sequence[tuple[str, Path]], entries: Iterable[Entry], edits: str
+    folder: Path, inputs: Sequence[tuple[str, Path]], entries: Iterable[Entry], key: str
 ) -> tuple[list[str], dict[str, str], int]:
     """Name pictures so that the same photograph has the same name again, and another has not.
 
@@ -25,8 +24,8 @@ def name_inputs(
         The name wished for, and the file.
     entries : iterable of Entry
         What the folder has.
-    edits : str
-        Merges and drops that are drawn now; see `acseg.output.claim`.
+    key : str
+        What draws them; see `acseg.output.claim`.
 
     Returns
     -------
@@ -34,8 +33,9 @@ def name_inputs(
     given : dict of str to str
         Label maps, below ``labels/``, of all pictures that have one.
     other : int
-        Pictures beside these that were drawn with other merges and drops.
+        Pictures beside these that were drawn with other settings, merges or drops.
     """
+    now = Key.parse(key)
     names_of: dict[str, str] = {}  # by where the photograph lies
     sources: dict[str, str] = {}
     given: dict[str, str] = {}
@@ -43,10 +43,12 @@ def name_inputs(
     for entry in entries:
         if not entry.ok:
             continue
-        key = Key.parse(entry.model)
-        if key.model and key.edits != edits:
+        old = Key.parse(entry.model)
+        if old.model and not old.mixes_with(now):
             differ.add(entry.path)
-        given[entry.path] = (parse_record(entry.record).labels or "").removeprefix("labels/")
+        for name in entry.files:
+            if name.startswith("labels/"):
+                given[entry.path] = name.removeprefix("labels/")
         sources[entry.path] = entry.source
         if entry.source:
             names_of[entry.source] = entry.path

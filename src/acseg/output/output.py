@@ -14,7 +14,7 @@ A folder holds the pictures of one kind ("concepts" or "classes") and one model;
 added. Nothing inside it is opened through a symbolic link.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from acseg.errors import DataError
 from acseg.names import safe_text
 from acseg.output.label_png import read_labels, read_labels_small
 from acseg.output.names import label_name, locate, overlay_of
-from acseg.output.palette import VOID
+from acseg.output.palette import VOID, colour_table
 from acseg.output.records import ClassRecord, Kind, Record, iterate_records, read_classes
 from acseg.output.tally import Tally
 from acseg.output.writing import Writing, open_writing
@@ -37,16 +37,19 @@ class Output:
     Parameters
     ----------
     folder : str or Path
-    photos : str or Path, optional
-        Where the photographs lie, by their relative names. Default: where ``segments.jsonl`` says.
+    photos : str, Path or mapping, optional
+        The folder where the photographs lie, by their relative names; or where each lies. Default,
+        and for others: where ``segments.jsonl`` says.
 
     Every method raises DataError, naming the file and the fault, if ``segments.jsonl`` or
     ``classes.json`` is missing or broken, or something in the folder is a symbolic link.
     """
 
-    def __init__(self, folder: str | Path, *, photos: str | Path | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, *, photos: str | Path | Mapping[str, str | Path] | None = None
+    ) -> None:
         self.folder = Path(folder)
-        self._photos = None if photos is None else Path(photos)
+        self._photos = Path(photos) if isinstance(photos, str | Path) else photos or {}
         self._stamp: tuple[int, int] | None = None
         self._tally = Tally()
         self._places: dict[str, str] | None = None
@@ -96,10 +99,12 @@ class Output:
         tally = self.tally()
         if tally.kind == "concepts":
             return []
-        table = self.path("classes.json")
-        given = {item.id: item for item in read_classes(table)} if table.exists() else {}
+        file = self.path("classes.json")
+        given = {item.id: item for item in read_classes(file)} if file.exists() else {}
+        table = colour_table({item.id: item.colour for item in given.values()}).tolist()
+        colours = {c: (red, green, blue) for c, (red, green, blue) in enumerate(table)}
         more = {c: count.name for c, count in tally.counts.items() if c not in given}
-        given |= {item.id: item for item in tally.classes(more)}
+        given |= {item.id: item for item in tally.classes(more, colours)}
         return [given[c] for c in sorted(given)]
 
     def require_classes(self, count: int) -> None:
@@ -158,13 +163,18 @@ class Output:
 
     def photograph(self, record: Record) -> Path | None:
         """Say where the photograph of a picture lies; None where it is no longer there."""
-        if self._photos is not None:
+        if isinstance(self._photos, Path):
             path = self._photos / record.path
+        elif record.path in self._photos:
+            path = Path(self._photos[record.path])
         elif record.source:
             path = locate(self.folder, record.source)
         else:
             return None
-        return path if path.is_file() else None
+        try:
+            return path if path.is_file() else None
+        except OSError:  # a name that is too long
+            return None
 
     @contextmanager
     def writing(self, kind: Kind, key: str, *, overwrite: bool = False) -> Iterator[Writing]:

@@ -72,7 +72,7 @@ class Writing:
             claim = new_claim(self.folder, kind, Key.parse(key).model)
         wanted = Claim(kind, Key.parse(key).model, claim.foreign)
         if wanted != claim and any(entry.ok for entry in self._manifest.entries()):
-            what = "" if claim.kind != kind else " of another model or other settings"
+            what = "" if claim.kind != kind else " of another model"
             raise DataError(
                 f"{safe_text(self.folder)} holds {claim.kind}{what}; use another -o, or "
                 "--overwrite to start it anew"
@@ -111,16 +111,17 @@ class Writing:
         Raises
         ------
         DataError
-            If pictures would stay beside them that were drawn with other merges and drops.
+            If pictures would stay beside them that were drawn with other settings, merges or drops.
         """
         entries = self._manifest.entries()
-        names, given, other = name_inputs(self.folder, inputs, entries, Key.parse(self._key).edits)
+        names, given, other = name_inputs(self.folder, inputs, entries, self._key)
         if other:
             raise DataError(
-                f"{other} pictures in {safe_text(self.folder)} were drawn with other merges and "
-                "drops; `acseg name RUN --out OUT` brings them up to date, or use another -o"
+                f"{other} pictures in {safe_text(self.folder)} that are not among these were drawn "
+                "with other settings, merges or drops; name them too, use another -o, or let "
+                "`acseg name RUN --out OUT` merge and drop"
             )
-        self._order = names
+        self._order += names
         places = label_name(names, given)
         return [(name, places[name]) for name in names]
 
@@ -229,7 +230,8 @@ class Writing:
             Inputs that gave no picture.
         """
         failures = [*failures, *self._failures]
-        own, now = Tally(), set(self._order)
+        order = list(dict.fromkeys(self._order))
+        own, now = Tally(), set(order)
         before = [path for path in self._manifest if path not in now]
 
         def records() -> Iterator[Record]:
@@ -237,7 +239,7 @@ class Writing:
             for record in failures:
                 own.add(record)
                 yield record
-            for path in self._order:
+            for path in order:
                 if path in self._manifest:
                     record = self._parsed(path)
                     own.add(record)
@@ -246,7 +248,7 @@ class Writing:
         known = {c: name for c, name in (classes or {}).items() if name}
         found = named(records(), known if names is None else names)
         tally, digest = write_tables(self.folder, found, classes)
-        self._manifest.sort([*before, *self._order])
+        self._manifest.sort([*before, *order])
         return Finished(tally, own, digest)
 
     def settled(self, **facts: object) -> bool:
