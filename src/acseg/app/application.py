@@ -214,18 +214,15 @@ class Application:
         edits = model.change(str(asked.get("version")), change_of(asked))
         failed = []
         if sum(m.has_classes for m in self.models) == 1:
-            from acseg.collection.redraw import carry_into
-
             for folder in self.folders:
-                if not self._belongs(folder, model):
-                    continue
-                try:
-                    reading = model.model().settings.encoding.reading
-                    bad = carry_into(folder.output.folder, edits, reading=reading)
-                    failed += [f"{path}: {reason}" for path, reason in bad]
-                except (AcsegError, OSError) as error:
-                    failed.append(f"{folder.title}: {error}")
+                if self._belongs(folder, model):
+                    failed += folder.carry(edits, model.reading())
         return failed
+
+    def close(self) -> None:
+        """Finish what is written in the background."""
+        for folder in self.folders:
+            folder.close()
 
 
 def _count(classes: list[dict[str, Any]], pictures: list[dict[str, Any]]) -> None:

@@ -85,7 +85,7 @@ class Drawn:
         large = picture.copy()
         large.thumbnail((LARGE, LARGE), Image.Resampling.LANCZOS, reducing_gap=3)
         concepts = found.kind == "concepts"
-        table = found.leaves if concepts and found.leaves is not None else found.labels
+        table = found.leaves if concepts else found.labels
         return cls(
             found.kind,
             picture.size,
@@ -112,7 +112,7 @@ class Drawn:
         table = self.full_map()
         if self.concepts is not None:
             g = self.granularity if granularity is None else granularity
-            return Segmentation.of_leaves(table, image, self.concepts, granularity=g)
+            return Segmentation.of_leaves(self.concepts, table, image, granularity=g)
         becomes = edits.becomes if edits else {}
         names = edits.all_names if edits else {}
         labels = drawn_ids(becomes)[table]
@@ -140,7 +140,7 @@ class Drawn:
             "found": describe_segments(found.segments, self.size),
             "labels": encode_runs(sample_labels(found.labels, self.small_size)),
         }
-        if self.concepts is not None and found.leaves is not None:
+        if self.concepts is not None:
             entry["leaves"] = encode_runs(sample_labels(found.leaves, self.small_size))
             entry["tree"] = self.concepts.division.tree.to_dict()
             entry["there"] = np.unique(found.leaves).tolist()

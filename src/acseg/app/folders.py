@@ -1,5 +1,7 @@
 """The output folders that are served: what `segment` or `predict` wrote, looked through."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -10,11 +12,15 @@ from PIL import Image
 from acseg.app.drawn import LARGE, SMALL
 from acseg.app.guard import Refused
 from acseg.app.limits import Budget, Limits
+from acseg.classes.edits import Edits
+from acseg.errors import AcsegError
+from acseg.images.bands import Reading
 from acseg.images.read import read_image
 from acseg.names import safe_text
 from acseg.output import Output
 from acseg.output.records import Record
 from acseg.report.describe import describe_folder, describe_picture, hex_colours, maps, thumbnail
+from acseg.report.html import write_report
 from acseg.report.legend import legend
 from acseg.report.thumbnails import jpeg_bytes
 
@@ -45,7 +51,8 @@ class Folder:
         self._stamp: tuple[Any, ...] = ()
         self._records: dict[str, Record] = {}
         self._state: dict[str, Any] = {}
-        self._lock = Lock()
+        self._lock, self._writing = Lock(), Lock()
+        self._reports, self._changes = ThreadPoolExecutor(1), 0
         self.output.tally()
 
     def state(self) -> dict[str, Any]:
@@ -79,6 +86,38 @@ class Folder:
             state["pictures"].append(entry)
         self._records = {record.path: record for record in records}
         self._state, self._stamp = state, stamp
+
+    def carry(self, edits: Edits, reading: Reading) -> list[str]:
+        """Write names, merges and drops into the folder; its report follows in the background.
+
+        Returns
+        -------
+        list of str
+            What could not be brought up to date.
+        """
+        from acseg.collection.redraw import carry_into
+
+        with self._writing:
+            try:
+                bad = carry_into(self.output.folder, edits, reading=reading, report=False)
+            except (AcsegError, OSError) as error:
+                return [f"{self.title}: {error}"]
+            finally:
+                self._changes += 1
+                self._reports.submit(self._report, self._changes)
+        return [f"{path}: {reason}" for path, reason in bad]
+
+    def _report(self, wanted: int) -> None:
+        if wanted != self._changes:
+            return  # another change has come, and its report holds this one too
+        from acseg.collection.redraw import TITLE
+
+        with self._writing, suppress(AcsegError, OSError):
+            write_report(self.output.folder, title=TITLE)
+
+    def close(self) -> None:
+        """Wait until the report is written."""
+        self._reports.shutdown()
 
     def _address(self, file: str, path: str, stamp: tuple[Any, ...]) -> str:
         return f"/api/folder/{self.place}/{file}?v={stamp[0] ^ stamp[-1]:x}&path={quote(path)}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 from acseg.app.drawn import Drawn, read_dropped
@@ -14,7 +14,8 @@ from acseg.app.guard import Refused
 from acseg.app.limits import Budget, Limits
 from acseg.classes.edits import Edits
 from acseg.errors import AcsegError, DataError
-from acseg.model.folder import edits_of, find_model, read_model_folder, write_names
+from acseg.images.bands import PLAIN, Reading
+from acseg.model.folder import edits_of, find_model, read_model_folder, read_settings, write_names
 from acseg.names import safe_text
 from acseg.output.palette import colour
 from acseg.output.records import Kind
@@ -58,6 +59,7 @@ class Served:
     has_classes: bool = False
     _model: "ACSeg | None" = None
     _lock: RLock = field(default_factory=RLock)
+    _editing: Lock = field(default_factory=Lock)
     _warm: bool = False
     _undo: list[tuple[str, Edits]] = field(default_factory=list)
 
@@ -114,6 +116,10 @@ class Served:
                 return Drawn.of(model.predict(image), g)
             return Drawn.of(model.segment(image, granularity=g), g)
 
+    def reading(self) -> Reading:
+        """Say how the model reads photographs; its weights are not loaded for it."""
+        return PLAIN if self.folder is None else read_settings(self.folder).encoding.reading
+
     def edits(self) -> Edits | None:
         """Read names, merges and drops as the model folder has them now; None without classes."""
         return edits_of(self.folder) if self.folder is not None and self.has_classes else None
@@ -128,7 +134,7 @@ class Served:
         DataError
             If there is no such class.
         """
-        with self._lock:
+        with self._editing:
             now = self.edits()
             if now is None or self.folder is None:
                 raise DataError("this model has no classes; `acseg fit` finds them")

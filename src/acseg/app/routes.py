@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from acseg.app.application import Application
-from acseg.app.guard import PLAIN, Guard, read_body
+from acseg.app.guard import PLAIN, Guard, Refused, read_body
 from acseg.app.store import Held, Visitor
 from acseg.errors import AcsegError, DataError
 from acseg.report.page import live_page, script, style
@@ -141,6 +141,7 @@ def asgi(application: Application, *, hosts: set[str] | None, title: str = "acse
             at("/api/folder/{place:int}/{file}", folder),
         ]
     )
+    app.router.redirect_slashes = False
     return Guard(app, token=token, most=application.limits.bytes, hosts=hosts)
 
 
@@ -150,6 +151,8 @@ def _told(call: Handler) -> Handler:
     async def answer(request: Request) -> Response:
         try:
             return await call(request)
+        except Refused as refusal:
+            return PlainTextResponse(str(refusal), status_code=refusal.status)
         except (AcsegError, ValueError) as error:
             return PlainTextResponse(str(error), status_code=422)
         except OSError as error:  # its text would name a path of this machine

@@ -75,6 +75,7 @@ def serve(
         warm.start()  # so that the first picture need not wait for the weights
         with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
             uvicorn.Server(config).run(sockets=[listening])
+        application.close()
 
 
 def prepare(
@@ -140,7 +141,10 @@ def has_desktop() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def open_browser(address: str) -> None:
-    """Open the page where there is a desktop; without one nothing happens."""
-    if has_desktop():
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+def open_browser(address: str) -> threading.Thread | None:
+    """Open the page where there is a desktop, in a thread; None where there is none."""
+    if not has_desktop():
+        return None
+    thread = threading.Thread(target=webbrowser.open, args=(address,), daemon=True)
+    thread.start()
+    return thread

@@ -1,5 +1,5 @@
 // One picture large: zoom, pan, photograph against overlay, names under the pointer, granularity.
-import { at, changed, classOf, collection, draw, isNamed, light, load, mapOf, nameOf, page, plural,
+import { at, changed, classOf, collection, draw, light, load, mapOf, nameOf, page, plural,
   recut, under, VOID, watch } from "./core.js";
 import { neighbour } from "./grid.js";
 
@@ -79,7 +79,7 @@ function tags() {
     }
     best.delete(VOID);
   }
-  at("tags").replaceChildren(...[...best].filter(([id]) => isNamed(id, picture)).map(([id, spot]) => {
+  at("tags").replaceChildren(...[...best].map(([id, spot]) => {
     const tag = document.createElement("span");
     tag.textContent = nameOf(id, picture);
     tag.style.left = 100 * spot.x + "%";
