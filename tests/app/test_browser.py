@@ -191,7 +191,9 @@ def test_drop_one_picture_divide_it_and_download(visit: Visit, png: Png, tmp_pat
 def test_drop_several_with_one_that_is_no_picture(visit: Visit, png: Png, evil: str) -> None:
     page = visit.page
     visit.own()
-    visit.drop((evil, png(1)), ("b.png", png(2)), ("notes <i>.txt", b"notes"), ("c", b"x" * 200_001))
+    visit.drop(
+        (evil, png(1)), ("b.png", png(2)), ("notes <i>.txt", b"notes"), ("c", b"x" * 200_001)
+    )
     visit.until("() => !document.querySelector('.card progress')")
     visit.until("() => document.querySelectorAll('.chip').length > 1")
     names = [one.inner_text() for one in page.locator(".file-name").all()]

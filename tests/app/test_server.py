@@ -215,7 +215,9 @@ def test_edits_reach_model_and_output_folder_and_stale_ones_do_not(
 
     def edit(**asked: Any) -> tuple[int, Any]:
         now = client.get("/api/state?folder=0")["edit"]
-        return client.post("/api/edit", **{"model": now["model"], "version": now["version"], **asked})
+        return client.post(
+            "/api/edit", **{"model": now["model"], "version": now["version"], **asked}
+        )
 
     stale = client.get("/api/state?folder=0")["edit"]["version"]
     assert edit(do="rename", id=into, name="<b>grass</b>") == (200, {"failed": []})

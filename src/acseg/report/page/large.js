@@ -208,8 +208,9 @@ function startPointers() {
 }
 
 function keys(event) {
-  const typing = event.target.matches("input, select, textarea");
-  if (!picture || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const field = event.target.closest?.("input, select, [role=tab]");
+  const own = field && (field.type !== "range" || event.key.startsWith("Arrow")); // keys of its own
+  if (!picture || own || event.ctrlKey || event.metaKey || event.altKey) return;
   const acts = {
     "+": () => zoomBy(1.4), "=": () => zoomBy(1.4), "-": () => zoomBy(1 / 1.4), 0: fit,
     ArrowLeft: () => at("previous").click(), ArrowRight: () => at("next").click(),

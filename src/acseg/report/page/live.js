@@ -13,8 +13,13 @@ async function reload() {
   if (!state) return;
   page.live.state = state;
   const { kind, total, colours, classes, pictures, failures } = state;
-  const pending = wanted === null ? page.pictures.filter((p) => p.state && !p.word) : [];
-  fill({ kind, total, colours, classes, failures, pictures: [...pictures, ...pending] });
+  if (wanted === null) { // in the order in which they were dropped, with those that still wait
+    const places = new Map(page.pictures.map((picture, i) => [picture.word ?? picture, i]));
+    const place = (picture) => places.get(picture.word ?? picture) ?? places.size;
+    pictures.push(...page.pictures.filter((picture) => picture.state && !picture.word));
+    pictures.sort((a, b) => place(a) - place(b));
+  }
+  fill({ kind, total, colours, classes, failures, pictures });
   head();
   refresh();
   again();
