@@ -47,12 +47,12 @@ def test_a_drop_takes_all_that_were_merged_along() -> None:
     [
         (lambda e: e.rename(5, "x"), "no class 5; the classes are 0 to 4"),
         (lambda e: e.rename(-1, ""), "no class -1"),
-        (lambda e: e.rename(2, "x"), "class 2 is merged into 1; --split 2 takes that back"),
+        (lambda e: e.rename(2, "x"), "class 2 is merged into 1; `acseg classes split MODEL 2` takes"),
         (lambda e: e.merge(1, 9), "no class 9"),
         (lambda e: e.merge(2, 4), "class 2 is merged into 1"),
-        (lambda e: e.merge(4, 3), "class 3 is dropped; --split 3"),
+        (lambda e: e.merge(4, 3), "class 3 is dropped; `acseg classes split MODEL 3`"),
         (lambda e: e.merge(4, 4), "cannot be merged with itself"),
-        (lambda e: e.merge(4, 0), "0,4 makes class 4 background"),
+        (lambda e: e.merge(4, 0), "merge 0 4 makes class 4 background"),
         (lambda e: e.drop(3), "class 3 is dropped"),
         (lambda e: e.split(1), "neither merged nor dropped"),
     ],
@@ -87,13 +87,12 @@ def test_edits_come_in_an_order_that_makes_sense() -> None:
     assert found.names == {4: "road"}
 
 
-def test_a_run_gives_its_edits(tmp_path: Path) -> None:
-    weights = {"prototypes": np.zeros((3, 4), np.float32)}
-    settings = Settings(concepts=3)
-    write_model_folder(
-        tmp_path, ModelFolder(settings, weights, np.eye(4, dtype=np.float32), {1: "a"}, {2: 1})
-    )
-    assert edits_of(tmp_path) == Edits(5, True, {1: "a"}, {2: 1})
-    write_model_folder(tmp_path, ModelFolder(settings, weights, None, {}))
+def test_a_model_gives_its_edits(tmp_path: Path) -> None:
+    settings, centres = Settings(), np.eye(4, dtype=np.float32)
+    for foreground, count in (("mean", 5), ("none", 4)):
+        found = ModelFolder(settings, None, centres, foreground, {1: "a"}, {2: 1})
+        write_model_folder(tmp_path, found)
+        assert edits_of(tmp_path) == Edits(count, count == 5, {1: "a"}, {2: 1})
+    write_model_folder(tmp_path, ModelFolder(settings))
     with pytest.raises(ModelError, match="no classes"):
         edits_of(tmp_path)

@@ -4,7 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acseg.classes.foreground import foreground_scores, split_foreground
+from acseg.classes.foreground import background_agrees, split_foreground
+from acseg.classes.regions import Regions
 
 
 def plain_split(scores: list[float]) -> list[bool]:
@@ -22,35 +23,33 @@ def plain_split(scores: list[float]) -> list[bool]:
 
 
 # Eighths are exact in every step of both formulas, so that equal cuts are equal cuts.
-scores_of_an_image = st.lists(st.integers(0, 40).map(lambda x: x / 8), min_size=1, max_size=7)
+EIGHTHS = st.integers(0, 40).map(lambda x: x / 8)
+scores_of_a_picture = st.lists(EIGHTHS, min_size=1, max_size=7)
 
 
 @settings(deadline=None, max_examples=150)
-@given(scores_of_an_image)
-def test_split_is_the_best_threshold(scores):
+@given(scores_of_a_picture)
+def test_split_is_the_best_threshold(scores: list[float]) -> None:
     found = split_foreground(torch.tensor(scores, dtype=torch.float64)).tolist()
     plain = plain_split(scores)
     if found != plain:  # two cuts equally good up to rounding: compare what they reach
 
-        def within(split):
+        def within(split: list[bool]) -> float:
             groups = [np.array(scores)[np.array(split) == side] for side in (False, True)]
-            return sum(((g - g.mean()) ** 2).sum() for g in groups if len(g))
+            return float(sum(((g - g.mean()) ** 2).sum() for g in groups if len(g)))
 
         assert within(found) == pytest.approx(within(plain), rel=1e-9)
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(scores_of_an_image, min_size=1, max_size=5), st.integers(0, 100))
-def test_images_are_split_each_on_its_own(images, seed):
-    scores = torch.tensor([score for image in images for score in image])
-    image = torch.tensor([row for row, one in enumerate(images) for _ in one])
-    alone = torch.cat([split_foreground(torch.tensor(one)) for one in images])
-    assert torch.equal(split_foreground(scores, image), alone)
-    mixed = torch.from_numpy(np.random.default_rng(seed).permutation(len(scores)))
-    assert torch.equal(split_foreground(scores[mixed], image[mixed] * 3), alone[mixed])
+@given(scores_of_a_picture, st.randoms(use_true_random=False))
+def test_the_order_of_regions_does_not_matter(scores: list[float], random) -> None:
+    order = random.sample(range(len(scores)), len(scores))
+    found = split_foreground(torch.tensor(scores))
+    assert torch.equal(split_foreground(torch.tensor(scores)[order]), found[order])
 
 
-def test_two_groups_one_region_and_equal_scores():
+def test_two_groups_one_region_and_equal_scores() -> None:
     assert split_foreground(torch.tensor([0.1, 0.9, 0.2, 0.8])).tolist() == [0, 1, 0, 1]
     assert split_foreground(torch.tensor([0.1])).tolist() == [True]
     assert split_foreground(torch.tensor([0.3, 0.3, 0.3])).tolist() == [True] * 3
@@ -58,36 +57,50 @@ def test_two_groups_one_region_and_equal_scores():
     assert split_foreground(torch.zeros(0)).shape == (0,)
 
 
-@settings(deadline=None, max_examples=60)
-@given(n=st.integers(1, 6), pixels=st.integers(0, 30), seed=st.integers(0, 1000))
-def test_scores_are_sums_and_means(n, pixels, seed):
-    rng = np.random.default_rng(seed)
-    attention, labels = rng.random(pixels), rng.integers(0, n, pixels)
-    given_both = torch.from_numpy(attention), torch.from_numpy(labels), n
-    sums = foreground_scores(*given_both)
-    means = foreground_scores(*given_both, reduce="mean")
-    for label in range(n):
-        own = attention[labels == label]
-        assert sums[label].item() == pytest.approx(own.sum(), abs=1e-5)
-        assert means[label].item() == pytest.approx(own.mean() if len(own) else 0, abs=1e-5)
+def regions(
+    size: list[float], attention: list[float], border: list[float] | None = None
+) -> Regions:
+    rim = border or [0.0] * len(size)
+    of = [torch.tensor(values, dtype=torch.float64) for values in (size, attention, rim)]
+    return Regions(torch.arange(len(size)), torch.eye(len(size)), *of)
 
 
-def test_sum_favours_the_large_region_and_mean_does_not():
-    attention = torch.tensor([0.1] * 9 + [0.5])
-    labels = torch.tensor([0] * 9 + [1])
-    assert foreground_scores(attention, labels, 2).argmax() == 0
-    assert foreground_scores(attention, labels, 2, reduce="mean").argmax() == 1
+def test_sum_favours_the_large_region_and_mean_does_not() -> None:
+    both = regions([90, 10], [9.0, 5.0])
+    assert both.foreground("sum").tolist() == [True, False]
+    assert both.foreground("mean").tolist() == [False, True]
+    assert both.foreground("none") is None
 
 
-def test_errors_name_what_is_wrong():
-    good = torch.rand(3), torch.tensor([0, 1, 1]), 2
-    with pytest.raises(ValueError, match="'max'"):
-        foreground_scores(*good, reduce="max")
-    with pytest.raises(ValueError, match="attention"):
-        foreground_scores(torch.rand(3, 1), *good[1:])
-    with pytest.raises(ValueError, match="labels"):
-        foreground_scores(torch.rand(4), *good[1:])
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.tuples(st.integers(1, 30), EIGHTHS, st.integers(0, 30)), max_size=6))
+def test_a_background_lies_more_on_the_rim_than_the_figure(
+    found: list[tuple[int, float, int]],
+) -> None:
+    size = [n for n, _, _ in found]
+    attention = [n * mean for n, mean, _ in found]
+    border = [min(rim, n) for n, _, rim in found]
+    given_all = [torch.tensor(v, dtype=torch.float64) for v in (size, attention, border)]
+    front = split_foreground(given_all[1] / given_all[0]).tolist() if found else []
+    if len(set(front)) < 2:  # one region, or all attended to alike
+        assert background_agrees(*given_all) is None
+        return
+    share = {}
+    for side in (False, True):
+        own = [i for i, chosen in enumerate(front) if chosen == side]
+        share[side] = sum(border[i] for i in own) / sum(size[i] for i in own)
+    assert background_agrees(*given_all) == (share[False] > 2 * share[True])
+
+
+def test_a_frame_around_a_figure_is_a_background_and_a_figure_at_the_rim_is_not() -> None:
+    size, rim = torch.tensor([64.0, 36.0]), torch.tensor([36.0, 0.0])
+    assert background_agrees(size, torch.tensor([6.4, 36.0]), rim) is True
+    assert background_agrees(size, torch.tensor([64.0, 3.6]), rim) is False
+    assert background_agrees(size, torch.tensor([64.0, 36.0]), rim) is None
+
+
+def test_errors_name_what_is_wrong() -> None:
     with pytest.raises(ValueError, match="finite"):
         split_foreground(torch.tensor([0.1, float("nan")]))
-    with pytest.raises(ValueError, match="expected scores"):
-        split_foreground(torch.rand(3), torch.zeros(2))
+    with pytest.raises(ValueError, match=r"\(3, 1\)"):
+        split_foreground(torch.rand(3, 1))

@@ -1,4 +1,4 @@
-"""A tiny CLIP that knows colours, and a RUN and OUT whose classes are colours."""
+"""A tiny CLIP that knows colours, and a model and OUT whose classes are colours."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def colour_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     told = clip.text_model(**{k: tokens[k] for k in ("input_ids", "attention_mask")}).pooler_output
     plain = torch.tensor(list(COLOURS.values())).float()[:, None, :, None, None] / 255
     noisy = plain + 0.04 * torch.randn(len(COLOURS), 8, 3, 24, 24)
-    seen = model.pixels(noisy.flatten(0, 1)).pixels.flatten(0, 1)  # (5 * 8 * 36, 16)
+    seen = model.tokens(noisy.flatten(0, 1)).tokens.flatten(0, 1)  # (5 * 8 * 36, 16)
     clip.text_projection.weight.data = _solve(told, axes)
     clip.visual_projection.weight.data = _solve(seen, axes)
     folder = tmp_path_factory.mktemp("text") / "clip"
@@ -85,7 +85,7 @@ def _solve(rows: torch.Tensor, axes: torch.Tensor) -> torch.Tensor:
 
 @dataclass
 class Made:
-    """A RUN with four classes, without background, and what it might have predicted."""
+    """A model with four classes, without background, and what it might have predicted."""
 
     run: Path
     out: Path
@@ -94,12 +94,11 @@ class Made:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
-    """Class c of the RUN is drawn where the pictures have the c-th colour."""
+    """Class c of the model is drawn where the pictures have the c-th colour."""
     run, out, photos = tmp_path / "run", tmp_path / "out", tmp_path / "photos"
-    weights = {"prototypes": np.zeros((3, 4), np.float32)}
-    settings = Settings(concepts=3, foreground="none", classes=4)
+    settings = Settings.of({"foreground": "none", "n_classes": 4})
     write_model_folder(
-        run, ModelFolder(settings, weights, np.eye(4, dtype=np.float32), {}), notes={"pictures": 3}
+        run, ModelFolder(settings, None, np.eye(4, dtype=np.float32)), notes={"pictures": 3}
     )
     photos.mkdir()
     table = np.array(list(COLOURS.values()), dtype=np.float64)

@@ -2,13 +2,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from acseg.classes.regions import find_regions
 from acseg.errors import BackboneError
 from acseg.text.models import (
     NORMALISATION,
-    TextPixels,
-    classify_by_name,
-    describe_in_text_space,
+    TextTokens,
     describe_inside,
     load_text_image_model,
     name_probabilities,
@@ -107,7 +104,7 @@ def test_long_names_are_cut(model):
 
 def test_pixels_are_the_value_path_of_the_last_block(model):
     images = torch.rand(2, 3, 16, 16)
-    found = model.pixels(images)
+    found = model.tokens(images)
     inner = model.model.vision_model
     mean, std = (torch.tensor(x).view(3, 1, 1) for x in NORMALISATION[model.family])
     # What enters the last block is what leaves the one before it.
@@ -123,49 +120,32 @@ def test_pixels_are_the_value_path_of_the_last_block(model):
     else:
         plain = torch.stack([inner.head(value[:, i : i + 1]) for i in range(16)], dim=1)
     assert found.grid == (4, 4)
-    torch.testing.assert_close(found.pixels, plain, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(found.tokens, plain, atol=1e-4, rtol=1e-3)
 
 
 def test_any_size_and_leaves_no_hook(model):
-    found = model.pixels(torch.rand(1, 3, 24, 32))
+    found = model.tokens(torch.rand(1, 3, 24, 32))
     assert found.grid == (6, 8)
-    assert found.pixels.shape[:2] == (1, 48)
-    assert found.pixels.dtype == torch.float32
+    assert found.tokens.shape[:2] == (1, 48)
+    assert found.tokens.dtype == torch.float32
     assert not model.model.vision_model.encoder.layers[-1].layer_norm1._forward_hooks
 
 
-def test_regions_take_the_mean_inside():
-    pixels = torch.randn(2, 4, 3)
-    regions = find_regions(torch.tensor([[[0, 0], [1, 1]], [[5, 5], [5, 5]]]))
-    found = describe_in_text_space(regions, TextPixels(pixels, (2, 2)))
-    plain = torch.stack([pixels[0, :2].mean(0), pixels[0, 2:].mean(0), pixels[1].mean(0)])
-    torch.testing.assert_close(found, functional.normalize(plain, dim=1))
-
-
 def test_another_grid_is_scaled():
-    pixels = torch.tensor([[[1.0, 0], [0, 1]]])  # left and right, on a grid of 1 x 2
-    labels = torch.zeros(1, 4, 8, dtype=torch.long)
-    labels[:, :, 4:] = 1
-    found = describe_in_text_space(find_regions(labels), TextPixels(pixels, (1, 2)))
-    assert found[0, 0] > 0.95
-    assert found[1, 1] > 0.95
-
-
-def test_nearest_name_with_softmax():
-    names = torch.tensor([[1.0, 0], [0, 1]])
-    ids, confidence = classify_by_name(torch.tensor([[3.0, 0], [0.5, 0.5]]), names, scale=2.0)
-    assert ids[0] == 0
-    expected = torch.tensor([2.0, 0]).softmax(0)[0]
-    torch.testing.assert_close(confidence, torch.stack([expected, torch.tensor(0.5)]))
+    seen = TextTokens(torch.tensor([[[1.0, 0], [0, 1]]] * 2), (1, 2))  # left and right
+    inside = torch.zeros(2, 4, 8, dtype=torch.bool)
+    inside[0, :, :4] = inside[1, :, 4:] = True
+    found = describe_inside(seen, inside)
+    torch.testing.assert_close(found, torch.eye(2))
 
 
 def test_a_mask_weighs_each_pixel_by_its_share_inside():
-    seen = TextPixels(torch.randn(2, 4, 3, dtype=torch.float32), (2, 2))
+    seen = TextTokens(torch.randn(2, 4, 3, dtype=torch.float32), (2, 2))
     inside = torch.zeros(2, 4, 8, dtype=torch.bool)
     inside[0, :2, :4] = True  # the first patch
     inside[0, 2:, 2:4] = True  # half of the third
     found = describe_inside(seen, inside)
-    plain = seen.pixels[0, 0] + 0.5 * seen.pixels[0, 2]
+    plain = seen.tokens[0, 0] + 0.5 * seen.tokens[0, 2]
     torch.testing.assert_close(found[0], functional.normalize(plain, dim=0))
     assert not found[1].any()  # nothing is inside
 
@@ -179,28 +159,19 @@ def test_probabilities_are_the_softmax_of_the_cosines(model):
     assert model.side == 16
 
 
-def test_whole_way_from_pixels_to_names(model):
-    regions = find_regions(torch.tensor([[[0, 0, 1, 1]] * 4]))
-    rows = describe_in_text_space(regions, model.pixels(torch.rand(1, 3, 16, 16)))
-    names = model.embed_names(["sky", "road", "car"])
-    ids, confidence = classify_by_name(rows, names, scale=model.scale)
-    assert ids.tolist() == (rows @ names.T).argmax(dim=1).tolist()
-    assert ((confidence >= 1 / 3 - 1e-6) & (confidence <= 1)).all()
-
-
 def test_errors_name_what_is_wrong(model, tmp_path):
     with pytest.raises(ValueError, match="prompts"):
         model.embed_names(["sky"], prompts=["a photo"])
     with pytest.raises(ValueError, match="names"):
         model.embed_names([])
     with pytest.raises(ValueError, match="multiples of 4"):
-        model.pixels(torch.rand(1, 3, 16, 18))
+        model.tokens(torch.rand(1, 3, 16, 18))
     with pytest.raises(ValueError, match="images"):
-        model.pixels(torch.rand(3, 16, 16))
+        model.tokens(torch.rand(3, 16, 16))
     with pytest.raises(ValueError, match="names"):
-        classify_by_name(torch.rand(2, 3), torch.rand(2, 4))
+        name_probabilities(torch.rand(2, 3), torch.rand(2, 4))
     with pytest.raises(ValueError, match="at least one name"):
-        classify_by_name(torch.rand(2, 3), torch.rand(0, 3))
+        name_probabilities(torch.rand(2, 3), torch.rand(0, 3))
 
 
 def test_folders_without_such_a_model_are_refused(tmp_path, monkeypatch):

@@ -47,7 +47,7 @@ def test_confidence_is_the_mean_over_the_views(colour_clip: Path) -> None:
     each = []
     for view in views[3]:
         image = torch.from_numpy(view.picture).permute(2, 0, 1)[None].float() / 255
-        pixel = torch.nn.functional.normalize(model.pixels(image).pixels[0].mean(dim=0), dim=0)
+        pixel = torch.nn.functional.normalize(model.tokens(image).tokens[0].mean(dim=0), dim=0)
         each.append((model.scale * names @ pixel).softmax(dim=0))
     mean = torch.stack(each).mean(dim=0)
     assert (found.id, found.name, found.runner_up) == (3, "red", "blue")
@@ -107,7 +107,7 @@ def test_labels_are_a_list_or_a_file(tmp_path: Path) -> None:
     assert read_labels_of("sky," * 3000) == ["sky"]  # longer than the name of a file may be
 
 
-def test_suggestions_are_kept_in_the_run(tmp_path: Path) -> None:
+def test_suggestions_are_kept_in_the_model_folder(tmp_path: Path) -> None:
     assert read_suggestions(tmp_path) == ([], "")
     kept = [guess(1, "Straße"), guess(2, "sky", 0.1)]
     write_suggestions(tmp_path, kept, "some/clip")

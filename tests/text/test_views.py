@@ -1,21 +1,17 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from acseg import ACSeg
 from acseg.classes.edits import Edits
 from acseg.errors import DataError
 from acseg.output.records import read_classes, read_records, write_classes, write_records
 from acseg.text.views import (
     MARGIN,
-    MOST_VIEWS,
     SIDE,
     View,
     cut_view,
     views_from_output,
-    views_from_pictures,
 )
 
 
@@ -97,42 +93,3 @@ def test_an_exemplar_of_a_picture_that_failed_since_is_passed_over(made) -> None
     views, failed = views_from_output(made.out, Edits(4, False))
     assert failed == []
     assert {c: len(own) for c, own in views.items()} == {0: 1, 1: 2, 2: 1}
-
-
-@pytest.fixture(scope="module")
-def model(tiny_run: Path) -> ACSeg:
-    return ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
-
-
-def test_pictures_are_predicted_and_the_surest_regions_kept(model, photos, tmp_path) -> None:
-    folder = photos(tmp_path / "p", [f"{n}.png" for n in range(9)])
-    (folder / "broken.png").write_bytes(b"x")
-    told = []
-    views, failed = views_from_pictures(
-        model, [folder, tmp_path / "gone"], progress=lambda *told_: told.append(told_)
-    )
-    assert {path for path, _ in failed} == {"broken.png", str(tmp_path / "gone")}
-    found = [model.predict(folder / f"{n}.png") for n in range(9)]
-    for c in range(3):
-        sure = [
-            (s.confidence or 0, -n) for n, f in enumerate(found) for s in f.segments if s.id == c
-        ]
-        best = sorted(sure, reverse=True)[:MOST_VIEWS]
-        assert len(views.get(c, [])) == len(best)
-        for view, (_, n) in zip(views.get(c, []), best, strict=True):
-            segment = next(s for s in found[-n].segments if s.id == c)
-            plain = cut_view(found[-n].image, found[-n].labels == c, segment.box)
-            np.testing.assert_array_equal(view.inside, plain.inside)
-    assert told[-1][1] == 9
-
-
-def test_of_many_pictures_some_are_taken_evenly(model, photos, tmp_path) -> None:
-    folder = photos(tmp_path / "p", [f"{n}.png" for n in range(9)])
-    told = []
-    views_from_pictures(model, [folder], most=3, progress=lambda *told_: told.append(told_))
-    assert told[-1][1:3] == (3, 3)
-
-
-def test_no_picture_is_an_error_with_its_reason(model, tmp_path) -> None:
-    with pytest.raises(DataError, match=r"no picture found in .*gone.*no such file"):
-        views_from_pictures(model, [tmp_path / "gone"])

@@ -80,7 +80,7 @@ class Edits:
             if self.background and other == BACKGROUND:
                 raise DataError(
                     f"class {BACKGROUND} is the background and cannot become class {first}; "
-                    f"{BACKGROUND},{first} makes class {first} background"
+                    f"merge {BACKGROUND} {first} makes class {first} background"
                 )
         becomes = {c: first if into in others else into for c, into in self.becomes.items()}
         named = [self.names[c] for c in (first, *others) if c in self.names]
@@ -123,7 +123,7 @@ class Edits:
         if into is None:
             return c
         what = "dropped" if into == VOID else f"merged into {into}"
-        raise DataError(f"class {c} is {what}; --split {c} takes that back")
+        raise DataError(f"class {c} is {what}; `acseg classes split MODEL {c}` takes that back")
 
 
 def edit(

@@ -101,7 +101,10 @@ def pack_leaves(leaves: Leaves) -> tuple[NDArray[np.float16], NDArray[np.float32
     facts[:n, 1], facts[:n, 2] = leaves.attention.cpu(), leaves.border.cpu()
     facts[: n - 1, 3:5] = np.reshape(leaves.tree.merges, (n - 1, 2))
     facts[: n - 1, 5] = leaves.tree.heights
-    facts[:, 6] = leaves.tree.threshold
+    facts[:, 6] = threshold = np.float32(leaves.tree.threshold)
+    later = np.array(leaves.tree.heights) < leaves.tree.threshold  # stays so where it was rounded
+    below = np.nextafter(threshold, np.float32(-np.inf))
+    facts[: n - 1, 5][later] = np.minimum(facts[: n - 1, 5], below)[later]
     return means, facts
 
 
