@@ -56,7 +56,8 @@ CONTRAST = """
   for (const e of document.querySelectorAll('body *')) {
     const text = [...e.childNodes].filter((n) => n.nodeType === 3 && n.textContent.trim());
     const seen = e.checkVisibility({checkOpacity: true, checkVisibilityCSS: true});
-    if (!text.length || !seen || e.closest('[disabled], .off, script, style, .tip, .tags')) continue;
+    const exempt = '[disabled], .off, script, style, .tip, .tags';
+    if (!text.length || !seen || e.closest(exempt)) continue;
     const [a, b] = [getComputedStyle(e).color, null].map((c, i) =>
       light(linear(i ? behind(e) : rgba(c))));
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);

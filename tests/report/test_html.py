@@ -13,8 +13,8 @@ from PIL import Image
 
 from acseg.errors import DataError
 from acseg.model.segmentation import Segmentation
-from acseg.output.names import label_name, overlay_of
 from acseg.output.label_png import write_labels
+from acseg.output.names import label_name, overlay_of
 from acseg.output.records import (
     ClassRecord,
     Exemplar,
