@@ -18,6 +18,7 @@ from acseg.output.claim import Key, edited, edits_text
 from acseg.output.label_png import encode_labels
 from acseg.output.names import overlay_of
 from acseg.output.overlay import encode_overlay, overlay
+from acseg.output.palette import VOID
 from acseg.output.records import Record
 from acseg.output.writing import Writing
 from acseg.report.html import write_report
@@ -87,7 +88,7 @@ def _carry(
     for done, record in enumerate(found, start=1):
         entry = writing.entry(record.path)
         first = read_predicted(output, record)
-        key = _key(entry.model if entry else "", edits, whole=first is not None)
+        key = _key(entry.model if entry else "", edits, record, whole=first is not None)
         wanted = edits_text(edits.becomes)
         changed = any(s.id in edits.becomes for s in record.segments)
         try:
@@ -105,12 +106,16 @@ def _carry(
     return failed
 
 
-def _key(key: str, edits: Edits, *, whole: bool) -> str:
-    """Say what draws a picture now; `whole` where its label map is as it was predicted."""
+def _key(key: str, edits: Edits, record: Record, *, whole: bool) -> str:
+    """Say what draws a picture now; `whole` where its label map is kept as it was predicted."""
     old = Key.parse(key)
-    if whole and old.model:
-        return str(Key(old.model, old.machine, edits_text(edits.becomes)))
-    return edited(key, edits.becomes) if key else ""
+    if not old.model:
+        return key
+    drawn = {int(pair.split(">")[1]) for pair in old.edits.split(",") if pair}
+    never = not drawn & {VOID, *(s.id for s in record.segments)}  # none of it was ever merged
+    if whole or never:
+        return str(replace(old, edits=edits_text(edits.becomes)))
+    return edited(key, edits.becomes)
 
 
 def _redraw(output: Output, writing: Writing, first: Predicted, edits: Edits, key: str) -> Record:
