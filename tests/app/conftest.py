@@ -86,7 +86,9 @@ class Site:
     stop: Callable[[], None]
 
 
-def start(root: Path, models: list[str], outs: list[str]) -> Site:
+def serve_in_thread(
+    root: Path, models: list[str], outs: list[str], limits: Limits | None = None
+) -> Site:
     """Serve the application from a thread of this process."""
     import uvicorn
 
@@ -97,7 +99,7 @@ def start(root: Path, models: list[str], outs: list[str]) -> Site:
         [str(root / name) for name in models],
         [root / name for name in outs],
         device="cpu",
-        limits=LIMITS,
+        limits=limits,
     )
     listening = listen("127.0.0.1", None)
     server = uvicorn.Server(
@@ -131,7 +133,7 @@ def site(app_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     pytest.importorskip("uvicorn", reason="needs uvicorn; pip install 'acseg[app]'")
     root = copied(app_root, tmp_path_factory.mktemp("site"))
     (root / "secret.txt").write_text("secret")
-    one = start(root, ["model"], ["out", "concepts"])
+    one = serve_in_thread(root, ["model"], ["out", "concepts"], LIMITS)
     yield one
     one.stop()
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from acseg.model.folder import edits_of
-from tests.app.conftest import copied, start
+from tests.app.conftest import LIMITS, copied, serve_in_thread
 
 Png = Callable[..., bytes]
 WAIT = 60_000  # ms; machines that run tests may be busy
@@ -132,7 +132,7 @@ def visit(chromium: Any, site: Any) -> Iterator[Visit]:
 @pytest.fixture
 def alone(chromium: Any, app_root: Path, tmp_path: Path) -> Iterator[tuple[Visit, Any]]:
     """A visit to a site of one's own, to be changed."""
-    one = start(copied(app_root, tmp_path), ["model"], ["out"])
+    one = serve_in_thread(copied(app_root, tmp_path), ["model"], ["out"], LIMITS)
     visit = Visit(chromium, one.address)
     yield visit, one
     visit.context.close()
