@@ -15,7 +15,7 @@ from acseg.errors import DataError
 from acseg.names import safe_text
 
 MOST_JSON = 2**24  # bytes of a config.json; a real one has some thousand
-MOST_TENSORS = 2**33  # bytes of the weights of a RUN; a real file has some million
+MOST_TENSORS = 2**33  # bytes of the weights of a model; a real file has some million
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _PLAIN = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | _NO_FOLLOW

@@ -108,11 +108,18 @@ def installed(monkeypatch, *modules):
 
 @pytest.mark.parametrize(("modules", "chosen"), [(("openvino",), "openvino"), ((), "torch")])
 def test_auto_takes_openvino_where_it_is_there(modules, chosen, vit, monkeypatch, caplog):
+    monkeypatch.setattr(chooser, "bfloat16_hardware", lambda device: "the processor has it")
     installed(monkeypatch, *modules)
     with caplog.at_level(logging.INFO, logger="acseg"):
         found = choose_runtime("auto", device=CPU, vit=vit, name="x")
     assert found == chosen
     assert f"runtime: {chosen}" in caplog.text
+
+
+def test_auto_is_torch_without_bfloat16_in_hardware(vit, monkeypatch):
+    monkeypatch.setattr(chooser, "bfloat16_hardware", lambda device: "")
+    installed(monkeypatch, "openvino")
+    assert choose_runtime("auto", device=CPU, vit=vit, name="x") == "torch"
 
 
 def test_auto_is_torch_on_a_gpu_and_for_timm(vit, monkeypatch):
@@ -147,6 +154,7 @@ def test_a_runtime_that_fails_is_replaced_only_if_it_was_not_asked_for(
         raise RuntimeError("no such\noperator")
 
     monkeypatch.setattr("acseg.backbone.backbone.make_engine", fails)
+    monkeypatch.setattr(chooser, "bfloat16_hardware", lambda device: "the processor has it")
     batch, name = images(1, 3, 8, 8), str(checkpoint("vit"))
     with pytest.raises(BackboneError, match=r"openvino cannot take over.*no such operator.*torch"):
         load_backbone(name, runtime="openvino")(batch)

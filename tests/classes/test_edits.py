@@ -47,7 +47,7 @@ def test_a_drop_takes_all_that_were_merged_along() -> None:
     [
         (lambda e: e.rename(5, "x"), "no class 5; the classes are 0 to 4"),
         (lambda e: e.rename(-1, ""), "no class -1"),
-        (lambda e: e.rename(2, "x"), "class 2 is merged into 1; `acseg classes split MODEL 2` takes"),
+        (lambda e: e.rename(2, "x"), "class 2 is merged into 1; `acseg classes split MODEL 2`"),
         (lambda e: e.merge(1, 9), "no class 9"),
         (lambda e: e.merge(2, 4), "class 2 is merged into 1"),
         (lambda e: e.merge(4, 3), "class 3 is dropped; `acseg classes split MODEL 3`"),

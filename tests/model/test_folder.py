@@ -16,9 +16,15 @@ from acseg.model.folder import (
 from acseg.model.settings import Settings
 
 
-def a_run(centres: np.ndarray | None = None) -> Run:
+def a_run(centres: np.ndarray | None = None) -> ModelFolder:
     weights = {"prototypes": np.arange(6, dtype=np.float32).reshape(2, 3).T}  # not contiguous
-    return ModelFolder(Settings(concepts=3), weights, centres, {1: "road", 10: "Straße"})
+    return ModelFolder(
+        Settings.of({"concepts": 3, "division": "generator"}),
+        weights,
+        centres,
+        "none",
+        {1: "road", 10: "Straße"},
+    )
 
 
 @pytest.mark.parametrize("classes", [False, True])
@@ -40,11 +46,11 @@ def test_a_run_comes_back_as_it_was(tmp_path: Path, classes: bool) -> None:
 def test_config_says_format_settings_names_and_notes(tmp_path: Path) -> None:
     write_model_folder(tmp_path, a_run(), notes={"pictures": 3})
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    assert sorted(config) == ["format", "names", "notes", "settings"]
+    assert sorted(config) == ["foreground", "format", "names", "notes", "settings"]
     assert config["format"] == FORMAT
     assert config["names"] == {"1": "road", "10": "Straße"}
     assert config["notes"] == {"pictures": 3}
-    assert config["settings"]["concepts"] == 3
+    assert config["settings"]["dividing"]["concepts"] == 3
 
 
 def test_merges_and_drops_come_back_and_old_runs_have_none(tmp_path: Path) -> None:
@@ -57,7 +63,7 @@ def test_merges_and_drops_come_back_and_old_runs_have_none(tmp_path: Path) -> No
     assert (found.names, found.becomes) == ({2: "Straße"}, {2: 255, 3: 1})
     np.testing.assert_array_equal(found.centres, run.centres)
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    assert list(config) == ["format", "settings", "names", "becomes", "notes"]
+    assert list(config) == ["format", "settings", "foreground", "names", "becomes", "notes"]
     assert config["notes"] == {"pictures": 3}
     write_names(tmp_path, {}, {})
     assert read_model_folder(tmp_path).becomes == {}
@@ -66,7 +72,7 @@ def test_merges_and_drops_come_back_and_old_runs_have_none(tmp_path: Path) -> No
 
 
 def test_names_are_written_only_into_a_run(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="is no RUN"):
+    with pytest.raises(ModelError, match="is no model folder"):
         write_names(tmp_path, {1: "road"}, {})
     assert not list(tmp_path.iterdir())
 
@@ -112,13 +118,13 @@ def test_a_write_that_breaks_off_leaves_no_folder_that_passes_for_a_run(
     monkeypatch.setattr("acseg.model.folder.write_atomic", full)
     with pytest.raises(OSError, match="disk full"):
         write_model_folder(tmp_path, a_run())
-    with pytest.raises(ModelError, match="is no RUN"):
+    with pytest.raises(ModelError, match="is no model folder"):
         read_model_folder(tmp_path)
 
 
 def test_a_folder_that_is_no_run_says_how_to_make_one(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(ModelError, match=f"{folder} is no RUN.*acseg fit"):
+        with pytest.raises(ModelError, match=f"{folder} is no model folder.*acseg fit"):
             read_model_folder(folder)
 
 
@@ -128,18 +134,24 @@ def test_a_file_is_no_run(tmp_path: Path) -> None:
         read_model_folder(tmp_path / "file")
 
 
+def config(changes: dict[str, object], **more: object) -> str:
+    """Write a config.json with other settings and entries."""
+    return json.dumps({"format": FORMAT, "settings": Settings().to_json() | changes, **more})
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("{", "cannot read"),
         ("\xff", "cannot read"),
         ("[]", "of format None"),
-        ('{"format": 99, "settings": {}}', "of format 99, this acseg reads format 1"),
-        ('{"format": 1}', "expected a table of settings"),
-        ('{"format": 1, "settings": {"future": 1}}', "no setting 'future'"),
-        ('{"format": 1, "settings": {"steps": -1}}', "steps must be"),
-        ('{"format": 1, "settings": {}, "names": []}', "table of names"),
-        ('{"format": 1, "settings": {}, "names": {"a": "b"}}', "whole numbers"),
+        ('{"format": 1, "settings": {}}', "of format 1, this acseg reads format 2"),
+        ('{"format": 2}', "another acseg"),
+        ('{"format": 2, "settings": {"future": 1}}', "settings lack 'encoding'"),
+        (config({"seed": -1}), "seed must be"),
+        (config({}, names=[]), "table of names"),
+        (config({}, names={"a": "b"}), "whole numbers"),
+        (config({}, foreground="auto"), "foreground must be sum, mean or none"),
     ],
 )
 def test_a_broken_config_is_named(tmp_path: Path, text: str, words: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acseg.model.notebook import LONGEST, notebook_html, notebook_png
+from acseg.model.notebook import LONGEST
 from acseg.model.segmentation import Segmentation
 
 
@@ -47,9 +47,7 @@ def made(size: tuple[int, int] = (10, 20), **more: object) -> Segmentation:
 
 
 def test_the_legend_shows_colour_name_share_and_confidence() -> None:
-    page = Page(
-        notebook_html(made(confidence={3: 0.456}, names={3: "cat"}, colours={3: (1, 2, 3)}))
-    )
+    page = Page(made(confidence={3: 0.456}, names={3: "cat"}, colours={3: (1, 2, 3)})._repr_html_())
     assert page.cells == [
         "class",
         "share",
@@ -66,12 +64,12 @@ def test_the_legend_shows_colour_name_share_and_confidence() -> None:
 
 
 def test_what_is_not_known_has_no_column() -> None:
-    assert Page(notebook_html(made())).cells == ["class", "share", "0", "94.0 %", "3", "6.0 %"]
+    assert Page(made()._repr_html_()).cells == ["class", "share", "0", "94.0 %", "3", "6.0 %"]
 
 
 def test_names_are_escaped() -> None:
     evil = "<script>alert(1)</script>\"&'<img src=x onerror=y>"
-    page = Page(notebook_html(made(names={3: evil})))
+    page = Page(made(names={3: evil})._repr_html_())
     assert f"3 {evil}" in page.cells
     assert page.seen.count("img") == 1
     assert "script" not in page.seen
@@ -80,24 +78,24 @@ def test_names_are_escaped() -> None:
 def test_void_and_tiny_shares_are_told() -> None:
     labels = np.full((100, 100), 255)
     labels[0, 0], labels[50:] = 1, 2
-    html = notebook_html(Segmentation(labels, np.zeros((100, 100, 3), np.uint8)))
+    html = Segmentation(labels, np.zeros((100, 100, 3), np.uint8))._repr_html_()
     assert "50.0 % of the pixels are void" in html
     assert Page(html).cells[:4] == ["concept", "share", "1", "< 0.1 %"]
     nothing = Segmentation(np.full((9, 9), 255), np.zeros((9, 9, 3), np.uint8))
-    assert Page(notebook_html(nothing)).cells == ["concept", "share"]
+    assert Page(nothing._repr_html_()).cells == ["concept", "share"]
 
 
 @pytest.mark.parametrize("size", [(10, 20), (40, 3 * LONGEST)])
 def test_large_overlays_are_made_smaller(size: tuple[int, int]) -> None:
     found = made(size)
-    with Image.open(io.BytesIO(notebook_png(found))) as shown:
+    with Image.open(io.BytesIO(found._repr_png_())) as shown:
         assert max(shown.size) == min(max(size), LONGEST)
         if size == (10, 20):
             np.testing.assert_array_equal(np.asarray(shown), np.asarray(found.overlay()))
-    (data,) = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', notebook_html(found))
+    (data,) = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', found._repr_html_())
     with Image.open(io.BytesIO(base64.b64decode(data))) as shown:
         assert max(shown.size) == min(max(size), LONGEST)
 
 
 def test_nothing_comes_from_elsewhere() -> None:
-    assert not re.search(r"https?://|<script|<link|@import|url\(", notebook_html(made()))
+    assert not re.search(r"https?://|<script|<link|@import|url\(", made()._repr_html_())

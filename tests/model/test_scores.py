@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acseg.concepts.assignment import upsample_assignment
-from acseg.model.segmentation import find_segments
 from acseg.model.tile_drawing import Meter, draw_bands
 from acseg.model.tile_layout import Layout, lay_tiles, ramp
 from acseg.model.tile_scores import BlendedScores
 from acseg.output.palette import VOID
+from acseg.output.segments import find_segments
 
 
 def filled(layout: Layout, maps: dict[tuple[int, int], np.ndarray], k: int) -> BlendedScores:

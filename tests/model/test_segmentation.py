@@ -11,10 +11,11 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from acseg.errors import DataError
-from acseg.model.segmentation import Segmentation, find_segments
+from acseg.model.segmentation import Segmentation
 from acseg.output.label_png import read_labels
 from acseg.output.palette import palette
 from acseg.output.records import Segment
+from acseg.output.segments import find_segments
 
 
 @pytest.fixture
@@ -101,8 +102,12 @@ def test_errors(labels: np.ndarray, image: np.ndarray, kind: str, reason: str) -
         Segmentation(labels, image, kind=kind)  # type: ignore[arg-type]
 
 
-def test_torch_is_not_needed() -> None:
-    code = (
-        "import acseg.model.segmentation, acseg.report.html, sys; sys.exit('torch' in sys.modules)"
-    )
+def test_torch_is_not_needed_for_what_others_read() -> None:
+    code = "import acseg.output.output, acseg.report.html, acseg.export.export, sys;"
+    code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_classes_cannot_be_divided_otherwise(found: Segmentation) -> None:
+    with pytest.raises(ValueError, match="only concepts that `segment` found"):
+        found.at(0.7)

@@ -78,8 +78,8 @@ def test_a_record_without_its_photograph_says_so(made) -> None:
     assert "not where its record says" in failed[0][1]
 
 
-def test_the_output_of_another_run_is_refused(made) -> None:
-    with pytest.raises(DataError, match="another RUN"):
+def test_the_output_of_another_model_is_refused(made) -> None:
+    with pytest.raises(DataError, match="another model"):
         views_from_output(made.out, Edits(3, False))
     with pytest.raises(DataError, match=r"classes\.json: no such file"):
         views_from_output(made.run / "state", Edits(3, False))

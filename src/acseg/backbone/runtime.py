@@ -1,7 +1,7 @@
 """Which program runs the blocks of a backbone: torch, or OpenVINO on a processor.
 
-OpenVINO is faster than torch in both number formats there: docs/performance.md. On a GPU torch runs
-everything. Nothing here imports OpenVINO.
+OpenVINO is faster where the processor has bfloat16 in hardware. On a GPU torch runs everything.
+Nothing here imports OpenVINO.
 """
 
 import importlib.util
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from acseg.backbone.blocks import can_leave_torch, portable_blocks
+from acseg.backbone.precision import bfloat16_hardware
 from acseg.backbone.vit import TransformersVit
 from acseg.errors import BackboneError
 
@@ -28,7 +29,8 @@ def choose_runtime(runtime: str, *, device: torch.device, vit: nn.Module, name: 
     Parameters
     ----------
     runtime : str
-        "torch", "openvino", or "auto": OpenVINO where it is installed and can run this backbone.
+        "torch", "openvino", or "auto": OpenVINO where it is installed, can run this backbone, and
+        the processor has bfloat16, without which it was not faster.
     device : torch.device
     vit : TransformersVit or TimmVit
     name : str
@@ -47,7 +49,8 @@ def choose_runtime(runtime: str, *, device: torch.device, vit: nn.Module, name: 
     if runtime not in RUNTIMES:
         raise BackboneError(f"unknown runtime {runtime!r}; use {', '.join(RUNTIMES)}")
     if runtime == "auto":
-        chosen = "torch" if hindrance("openvino", device, vit, name) else "openvino"
+        slow = not bfloat16_hardware(device) or hindrance("openvino", device, vit, name)
+        chosen = "torch" if slow else "openvino"
         log.info("runtime: %s", chosen)
         return chosen
     reason = hindrance(runtime, device, vit, name)

@@ -32,7 +32,7 @@ class Choice:
         Number of clusters with the highest score, the smallest of equals. A background class
         comes on top (`class_count`).
     curve : tuple of (int, float)
-        Each candidate with its score in 0..1, for the RUN.
+        Each candidate with its score in 0..1, for the model folder.
     """
 
     classes: int

@@ -12,7 +12,7 @@ from acseg.cli.say import count, name_failed
 _EXAMPLES = (
     "Examples:  acseg export out/ --format coco -o coco.json  |  "
     "acseg export out/ --format voc --images -o voc/  |  "
-    "acseg export run/ --format onnx -o run.onnx"
+    "acseg export model/ --format onnx -o model.onnx"
 )
 
 
@@ -43,8 +43,8 @@ def export(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="OUT|RUN",
-            help="Folder that segment or predict wrote; for onnx, a RUN that fit wrote.",
+            metavar="OUT|MODEL",
+            help="Folder that segment or predict wrote; for onnx, a model that fit wrote.",
         ),
     ],
     format: Annotated[
@@ -54,7 +54,7 @@ def export(
             "voc: PASCAL VOC, CVAT's Segmentation mask. label-studio: tasks with brush regions. "
             "index: grey PNGs whose values are the labels. colour: RGB PNGs. "
             "geotiff: label maps that keep the georeference. csv, xlsx: areas. "
-            "onnx: the model of a RUN."
+            "onnx: the model itself."
         ),
     ],
     target: Annotated[
@@ -107,7 +107,7 @@ def export(
     )
     if format is Format.ONNX:
         if options != Options() or photos is not None:
-            raise typer.BadParameter("onnx takes a RUN, -o and --overwrite only")
+            raise typer.BadParameter("onnx takes a MODEL, -o and --overwrite only")
         from acseg.export.onnx import export_onnx
 
         export_onnx(source, target, overwrite=overwrite)

@@ -47,6 +47,8 @@ def open_pictures(source: Any, *, reading: Reading = PLAIN) -> tuple[Iterator[np
     several : bool
         Whether `source` is a list or tuple.
     """
+    if isinstance(source, np.ndarray) and source.dtype.kind in "UO":  # texts or objects
+        source = source.tolist()
     several = isinstance(source, list | tuple)
     items = source if several else [source]
     return (open_picture(one, reading=reading) for one in items), several

@@ -452,6 +452,8 @@ cache_gigabytes
 
     def _over(self, X: Any, later: Callable[[Tensor], list[Draw]]) -> Any:
         reading = self.settings.encoding.reading
+        if isinstance(X, np.ndarray) and X.dtype.kind in "UO":  # texts or objects
+            X = X.tolist()
         if not isinstance(X, list | tuple):
             return self._batch([open_picture(X, reading=reading)], later)[0]
         results: list[Segmentation] = []

@@ -137,6 +137,12 @@ def read_settings(folder: Path) -> Settings:
     return _settings(_read_config(folder), folder / "config.json")
 
 
+def read_notes(folder: Path) -> dict[str, Any]:
+    """Read the facts for people in a model folder."""
+    notes = _read_config(folder).get("notes")
+    return notes if isinstance(notes, dict) else {}
+
+
 def read_model_folder(folder: Path) -> ModelFolder:
     """Read a model folder.
 

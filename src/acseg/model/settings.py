@@ -209,7 +209,7 @@ class Settings:
             Naming the setting that is unknown or out of range.
         """
         values = dict(values)
-        given = values.get("backbone")
+        given = values.setdefault("backbone", "bundled")
         brings = BUNDLED if given == "bundled" else DINOV2 if given == "dinov2-small" else {}
         for name, value in {"side": SIDE, **brings}.items():
             if values.get(name) is None:
@@ -249,8 +249,8 @@ class Settings:
         except KeyError as error:
             raise ValueError(f"{where}: settings lack {error}") from None
         except TypeError as error:
-            reason = str(error).partition("() ")[2] or str(error)
-            raise ValueError(f"{where}: settings are of another acseg ({reason})") from None
+            reason = str(error).rpartition("() ")[2]
+            raise ValueError(f"{where}: settings of another acseg ({reason})") from None
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
 

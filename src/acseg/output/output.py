@@ -119,8 +119,8 @@ class Output:
         highest = max([item.id for item in self.classes()] + list(self.tally().counts), default=0)
         if highest >= count:
             raise DataError(
-                f"{self.folder} holds class {highest}, but this RUN has classes 0 to {count - 1}: "
-                "it was predicted by another RUN"
+                f"{self.folder} holds class {highest}, but this model has classes 0 to {count - 1}: "
+                "it was predicted by another model"
             )
 
     def place(self, record: Record) -> str:

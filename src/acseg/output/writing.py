@@ -119,7 +119,7 @@ class Writing:
             raise DataError(
                 f"{other} pictures in {safe_text(self.folder)} that are not among these were drawn "
                 "with other settings, merges or drops; name them too, use another -o, or let "
-                "`acseg name RUN --out OUT` merge and drop"
+                "`acseg classes merge MODEL ... -o OUT` (or drop) draw them anew"
             )
         self._order += names
         places = label_name(names, given)

@@ -146,13 +146,13 @@ def read_labels_of(given: str) -> list[str]:
 
 
 def write_suggestions(run: Path, suggestions: Sequence[Suggestion], text_model: str) -> None:
-    """Write RUN/names.json: the suggested names, those below the threshold too."""
+    """Write MODEL/names.json: the suggested names, those below the threshold too."""
     table = {"text_model": text_model, "classes": [asdict(one) for one in suggestions]}
     write_atomic(run / FILE, json.dumps(table, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_suggestions(run: Path) -> tuple[list[Suggestion], str]:
-    """Read RUN/names.json: suggestions and text-image model; none where it is not there.
+    """Read MODEL/names.json: suggestions and text-image model; none where it is not there.
 
     Raises
     ------

@@ -20,7 +20,6 @@ from acseg.output.records import Box, Record
 
 MARGIN = 0.1  # added on each side of a region, as a part of its longer side
 SIDE = 384  # in pixels, at most, in which views are kept
-MOST_VIEWS = 6  # of one class
 
 Failed = list[tuple[str, str]]
 
@@ -79,11 +78,11 @@ def views_from_output(
     Parameters
     ----------
     out : Path
-        What `predict` wrote for this RUN.
+        What `predict` wrote for this model.
     edits : Edits
         An exemplar of a class that was merged since counts for the one that it has become.
     reading : Reading
-        How the RUN reads photographs.
+        How the model reads photographs.
 
     Returns
     -------
@@ -94,7 +93,7 @@ def views_from_output(
     Raises
     ------
     DataError
-        If `out` is no output folder of `predict`, or of another RUN.
+        If `out` is no output folder of `predict`, or of another model.
     """
     output = Output(out)
     output.require_classes(edits.count)

@@ -7,11 +7,11 @@ from typing import Any
 
 from acseg.classes.edits import Edits
 from acseg.errors import DataError, ModelError
-from acseg.model.folder import edits_of, read_model_folder, write_model_folder
+from acseg.model.folder import edits_of, read_model_folder, read_notes, write_model_folder
 from acseg.model.settings import Settings
 from acseg.output.lock import locked
 from acseg.training.find_classes import find_classes
-from acseg.training.state import LOCK
+from acseg.training.state import LOCK, tidy
 from acseg.training.store import Store
 
 
@@ -50,17 +50,18 @@ def classes_again(folder: Path, changes: Mapping[str, Any]) -> Edits:
     except DataError as error:
         raise ModelError(f"{folder} keeps no regions to make classes of ({error})") from error
     classes = find_classes(settings, means, facts)
+    found = replace(
+        found,
+        settings=settings,
+        centres=classes.centres,
+        foreground=classes.foreground,
+        names={},
+        becomes={},
+    )
     with locked(folder / "state" / LOCK):
-        write_model_folder(
-            folder,
-            replace(
-                found,
-                settings=settings,
-                centres=classes.centres,
-                foreground=classes.foreground,
-                names={},
-                becomes={},
-            ),
-        )
-    (folder / "names.json").unlink(missing_ok=True)  # suggestions for the classes before
+        classes.write_curve(folder)
+        notes = read_notes(folder) | {"concepts": classes.parts}
+        write_model_folder(folder, found, notes=notes)
+        (folder / "names.json").unlink(missing_ok=True)  # suggestions for the classes before
+        tidy(folder)
     return edits_of(folder)

@@ -1,7 +1,9 @@
 """The classes of a collection, from the leaves of its pictures: seconds, without a backbone."""
 
+import json
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from acseg.classes.ids import cluster_count
 from acseg.classes.regions import Regions, unpack_leaves
 from acseg.errors import DataError
 from acseg.model.settings import Settings
+from acseg.output.atomic import write_atomic
 from acseg.training.store import Store
 
 log = logging.getLogger("acseg")
@@ -40,6 +43,11 @@ class Found:
     foreground: str
     curve: list[tuple[int, float]]
     parts: float
+
+    def write_curve(self, folder: Path) -> None:
+        """Write classes.json of a model folder."""
+        table = {"criterion": "held-out confidence of the clusters", "curve": self.curve}
+        write_atomic(folder / "classes.json", json.dumps(table, indent=1) + "\n")
 
 
 def find_classes(settings: Settings, means: Store, facts: Store) -> Found:

@@ -143,8 +143,7 @@ def _fit(
     }
     lines = [json.dumps({"path": p, "error": r}, ensure_ascii=False) for p, r in model.failed_]
     write_atomic(run / "failed.jsonl", "".join(line + "\n" for line in lines))
-    table = {"criterion": "held-out confidence of the clusters", "curve": found.curve}
-    write_atomic(run / "classes.json", json.dumps(table, indent=1) + "\n")
+    found.write_curve(run)
     model.save_pretrained(run, notes=notes)
 
 
