@@ -43,7 +43,8 @@ function summary() {
   if (collection()) parts.push(plural(page.classes.length, "class"));
   else if (total) {
     const sum = done.reduce((all, picture) => all + picture.found.length, 0);
-    parts.push((sum / total).toFixed(1) + " concepts in a picture on average");
+    parts.push(total === 1 ? plural(sum, "concept")
+      : (sum / total).toFixed(1) + " concepts in a picture on average");
   }
   const sure = page.pictures.map((picture) => picture.confidence).filter((c) => c !== null && c !== undefined);
   if (sure.length) {
