@@ -13,8 +13,9 @@ where the shares count, as for two classes of unequal size, and lower where the 
 
 2 s - m is the mean of the lower side times the share of the upper one plus the reverse: most pairs
 alike (one thing on one ground) lower it, most pairs unlike (many kinds) raise it. Two clear humps,
-a thing and its ground, are cut coarsely; one broad hump, a street, is cut finely. On 246 pictures
-of seven sets (DINOv2 S/14, blocks 9 and 12) t is worth two points of P3 mIoU over s alone.
+a thing and its ground, are cut coarsely; one broad hump, a street, is cut finely. On 574 pictures
+of seven sets (DINOv2 S/14, blocks 9 and 12) t gives 1.5 points of P3 mIoU more than s and one of
+covering less; no set then lies more than 3 points below the best fixed k of k-means for it.
 """
 
 import torch
