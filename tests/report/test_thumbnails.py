@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from acseg.errors import ImageError
-from acseg.report.thumbnails import crop, encode_runs, jpeg, photograph_thumbnail
+from acseg.report.thumbnails import encode_runs, jpeg, photograph_thumbnail
 
 
 @pytest.mark.parametrize(
@@ -29,24 +28,6 @@ def test_thumbnails_keep_the_shape_within_bounds(
     small = photograph_thumbnail(tmp_path / "a.png", 100)
     assert small.size == wanted
     assert small.getpixel((0, 0)) == (9, 8, 7)
-
-
-def test_a_crop_is_the_middle_of_its_box_also_in_a_jpeg_read_small(tmp_path: Path) -> None:
-    picture = Image.new("RGB", (2000, 1500), (0, 0, 200))
-    picture.paste((200, 0, 0), (400, 200, 1000, 500))
-    for name in ("a.png", "a.jpg"):
-        picture.save(tmp_path / name)
-        cut = np.asarray(crop(tmp_path / name, (400, 200, 600, 300), (2000, 1500), 40)).astype(int)
-        assert cut.shape == (40, 40, 3)
-        assert np.abs(cut[4:-4, 4:-4] - [200, 0, 0]).max() < 12
-
-
-@pytest.mark.parametrize("box", [(0, 0, 1, 1), (29, 19, 1, 1), (500, 500, 9, 9), (0, 0, 30, 1)])
-def test_crops_of_any_box(tmp_path: Path, box: tuple[int, int, int, int]) -> None:
-    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
-    assert crop(tmp_path / "a.png", box, (30, 20), 16).size == (16, 16)
-    with pytest.raises(ImageError, match=r"gone\.png"):
-        crop(tmp_path / "gone.png", box, (30, 20), 16)
 
 
 def test_jpeg() -> None:

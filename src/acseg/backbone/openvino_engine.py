@@ -1,5 +1,6 @@
 """The blocks of a backbone in OpenVINO, on the processor."""
 
+import sys
 import threading
 from typing import Any
 
@@ -27,6 +28,8 @@ class OpenVinoEngine:
     """
 
     def __init__(self, blocks: Blocks, example: tuple[Tensor, ...], precision: torch.dtype) -> None:
+        # Importing OpenVINO reports to its makers unless this package is missing.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino
 
         self.threads = torch.get_num_threads()

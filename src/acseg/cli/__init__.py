@@ -18,6 +18,7 @@ from acseg.cli import fit  # noqa: F401
 from acseg.cli import predict  # noqa: F401
 from acseg.cli import classes  # noqa: F401
 from acseg.cli import report  # noqa: F401
+from acseg.cli import serve  # noqa: F401
 from acseg.cli import export  # noqa: F401
 from acseg.cli import evaluate  # noqa: F401
 from acseg.cli import backbones  # noqa: F401

@@ -8,14 +8,16 @@ import numpy as np
 
 from acseg.classes.edits import Edits
 from acseg.classes.ids import BACKGROUND, drawn_ids
+from acseg.collection.predicted import Predicted, keep_predicted, read_predicted
 from acseg.errors import AcsegError, DataError
 from acseg.images.bands import PLAIN, Reading
 from acseg.images.read import read_image
 from acseg.output import Output
-from acseg.output.claim import edited
+from acseg.output.claim import Key, edited, edits_text
 from acseg.output.label_png import encode_labels
 from acseg.output.names import overlay_of
 from acseg.output.overlay import encode_overlay, overlay
+from acseg.output.palette import VOID
 from acseg.output.records import Record
 from acseg.output.segments import find_segments
 from acseg.output.writing import Writing
@@ -23,20 +25,23 @@ from acseg.report.html import write_report
 
 Progress = Callable[[str, int, int, str], None]
 
+TITLE = "Classes"  # of the report
+
 
 def carry_into(
     out: Path,
     edits: Edits,
     *,
     reading: Reading = PLAIN,
+    report: bool = True,
     progress: Progress = lambda task, done, of, note: None,
 ) -> list[tuple[str, str]]:
     """Write names, merges and drops into what `predict` left, with the labels it would draw now.
 
     Label maps and overlays are drawn anew only where a class was merged or dropped, and are those
     that `predict` draws. The confidence of a merged class is the mean over the pixels of its parts,
-    here as there. A merge that was taken back needs `predict`: label maps do not remember it. Doing
-    it twice changes nothing.
+    here as there. Label maps are kept as they were predicted, so that merges and drops can be taken
+    back. Doing it twice changes nothing.
 
     Parameters
     ----------
@@ -45,6 +50,8 @@ def carry_into(
     edits : Edits
     reading : Reading
         How the RUN reads photographs.
+    report : bool, default True
+        Write ``index.html`` too; without it, the caller does.
     progress : callable
         Told (task, done, of, note).
 
@@ -63,11 +70,12 @@ def carry_into(
     with output.editing() as writing:
         failed = _carry(output, writing, edits, reading, progress)
         writing.finish({c: edits.all_names.get(c) for c in edits.drawn}, names=edits.names)
-        write_report(
-            output,
-            title="Classes",
-            progress=lambda done, of: progress("writing the report", done, of, ""),
-        )
+        if report:
+            write_report(
+                output,
+                title=TITLE,
+                progress=lambda done, of: progress("writing the report", done, of, ""),
+            )
     return failed
 
 
@@ -79,11 +87,16 @@ def _carry(
     found = (record for record in output.records() if record.status == "ok")
     for done, record in enumerate(found, start=1):
         entry = writing.entry(record.path)
-        key = edited(entry.model, edits.becomes) if entry else ""
+        first = read_predicted(output, record)
+        key = _key(entry.model if entry else "", edits, record, whole=first is not None)
+        wanted = edits_text(edits.becomes)
         changed = any(s.id in edits.becomes for s in record.segments)
         try:
-            if changed:
-                record = _redraw(output, writing, record, edits, key)
+            if first is not None and first.edits == wanted:
+                continue
+            if first is not None or changed:
+                first = first or Predicted(record, output.labels(record), "")
+                record = _redraw(output, writing, first, edits, key)
                 _overlay(output, writing, record, reading, key)
             elif entry is not None and entry.model != key:
                 writing.put(record, {}, key=key)
@@ -93,9 +106,21 @@ def _carry(
     return failed
 
 
-def _redraw(output: Output, writing: Writing, record: Record, edits: Edits, key: str) -> Record:
+def _key(key: str, edits: Edits, record: Record, *, whole: bool) -> str:
+    """Say what draws a picture now; `whole` where its label map is kept as it was predicted."""
+    old = Key.parse(key)
+    if not old.model:
+        return key
+    drawn = {int(pair.split(">")[1]) for pair in old.edits.split(",") if pair}
+    never = not drawn & {VOID, *(s.id for s in record.segments)}  # none of it was ever merged
+    if whole or never:
+        return str(replace(old, edits=edits_text(edits.becomes)))
+    return edited(key, edits.becomes)
+
+
+def _redraw(output: Output, writing: Writing, first: Predicted, edits: Edits, key: str) -> Record:
     """Write the label map of one picture anew, and measure its classes."""
-    labels = drawn_ids(edits.becomes)[output.labels(record)]
+    record, labels = first.record, drawn_ids(edits.becomes)[first.labels]
     known: dict[int, list[tuple[float, float]]] = {}
     for s in record.segments:
         if s.confidence is not None:
@@ -104,7 +129,9 @@ def _redraw(output: Output, writing: Writing, record: Record, edits: Edits, key:
         known.pop(BACKGROUND, None)  # it has no centre that it could be near
     confidence = {c: _mean(pairs) for c, pairs in known.items()}
     record = replace(record, segments=find_segments(labels, confidence))
-    writing.put(record, {output.place(record): encode_labels(labels)}, key=key)
+    drawn = encode_labels(labels)
+    keep_predicted(output, writing, first, drawn, edits.becomes)
+    writing.put(record, {output.place(record): drawn}, key=key)
     return record
 
 

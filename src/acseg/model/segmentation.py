@@ -123,6 +123,16 @@ class Segmentation:
         return cls._put_together(own, image, part, drawn)
 
     @classmethod
+    def of_leaves(
+        cls, concepts: Concepts, leaves: np.ndarray, image: np.ndarray, *, granularity: float
+    ) -> "Segmentation":
+        """Put leaves (H, W) that were drawn before together at a granularity, 0..1."""
+        part = concepts.division.tree.cut(granularity)
+        drawn = part.numpy().astype(np.uint8)[leaves]
+        own = _Drawn(concepts, part, drawn, edges=False, _leaves=leaves)
+        return cls._put_together(own, image, part, drawn)
+
+    @classmethod
     def of_classes(
         cls,
         concepts: Concepts,

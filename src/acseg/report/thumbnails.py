@@ -5,12 +5,10 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from acseg.images.read import read_image
-from acseg.output.records import Box
 
-_CROP_FROM = 480  # short side at which a photograph is read to cut boxes out of it
 _LONGEST = 3  # the long side of a thumbnail is at most this many times the short one
 
 
@@ -28,39 +26,16 @@ def photograph_thumbnail(source: str | Path | np.ndarray, side: int) -> Image.Im
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
 
 
-def crop(path: Path, box: Box, size: tuple[int, int], side: int) -> Image.Image:
-    """Cut the middle of a box out of a photograph as a square of `side` pixels.
-
-    Parameters
-    ----------
-    path : Path
-        The photograph.
-    box : (left, top, width, height)
-        In pixels of the photograph at its full `size` (width, height).
-    side : int
-        Width and height of the result.
-
-    Raises
-    ------
-    ImageError
-        If the photograph cannot be read.
-    """
-    picture = Image.fromarray(read_image(path, short_side=_CROP_FROM))
-    across, down = picture.width / size[0], picture.height / size[1]
-    left, top = (
-        min(int(box[0] * across), picture.width - 1),
-        min(int(box[1] * down), picture.height - 1),
-    )
-    right = min(max(left + 1, round((box[0] + box[2]) * across)), picture.width)
-    bottom = min(max(top + 1, round((box[1] + box[3]) * down)), picture.height)
-    return ImageOps.fit(picture.crop((left, top, right, bottom)), (side, side))
+def jpeg_bytes(picture: Image.Image, quality: int = 70) -> bytes:
+    """Encode a picture as JPEG."""
+    stream = io.BytesIO()
+    picture.save(stream, format="JPEG", quality=quality, optimize=True)
+    return stream.getvalue()
 
 
 def jpeg(picture: Image.Image) -> str:
     """Encode a picture as JPEG in base64."""
-    stream = io.BytesIO()
-    picture.save(stream, format="JPEG", quality=70, optimize=True)
-    return base64.b64encode(stream.getvalue()).decode("ascii")
+    return base64.b64encode(jpeg_bytes(picture)).decode("ascii")
 
 
 def encode_runs(labels: np.ndarray) -> str:

@@ -1,0 +1,1 @@
+"""The application: the page of the report, alive, with a model behind it."""
