@@ -66,6 +66,13 @@ def test_no_file_opens_a_pickle_or_runs_what_it_reads(path: Path) -> None:
     assert list(faults(tree)) == []
 
 
+def test_only_the_import_of_checkpoints_reads_files_of_torch() -> None:
+    calls = [
+        p.relative_to(SOURCE).as_posix() for p in FILES if "torch.load(" in p.read_text("utf-8")
+    ]
+    assert calls == ["backbone/convert.py"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

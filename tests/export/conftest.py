@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acseg.output.segments import find_segments
 from acseg.output.label_png import write_labels
 from acseg.output.names import label_name
 from acseg.output.records import ClassRecord, Record, write_classes, write_records
+from acseg.output.segments import find_segments
 
 ALL = ["coco", "coco-panoptic", "voc", "label-studio", "index", "colour", "geotiff"]
 MakeOut = Callable[..., Path]

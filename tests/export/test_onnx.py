@@ -17,7 +17,7 @@ from acseg.concepts.generator import AdaptiveConceptGenerator
 from acseg.concepts.threshold import picture_threshold
 from acseg.errors import DataError, ModelError
 from acseg.export.onnx import build_core, export_onnx
-from acseg.export.onnx_core import foreground_of, part_numbers, threshold_of
+from acseg.export.onnx_core import ABSENT, foreground_of, part_numbers, threshold_of
 from acseg.images.batch import to_tensor
 from acseg.images.read import read_image
 from acseg.model import ACSeg
@@ -61,7 +61,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ACSeg:
     model.generator_.requires_grad_(False)
     model.centres_ = torch.randn(4, 24).numpy()
     model.foreground_ = "mean"
-    model.names_, model.becomes_ = {2: "Straße"}, {3: 255, 4: 1}
+    model.names_, model.becomes_ = {1: "Straße"}, {2: 255, 4: 1}
     return model
 
 
@@ -113,7 +113,7 @@ def test_the_test_photographs_show_something(model: ACSeg) -> None:
 
 def test_takes_names_and_settings_along(session: Any) -> None:
     facts = json.loads(session.get_modelmeta().custom_metadata_map["acseg"])
-    assert facts["names"] == {"2": "Straße"}
+    assert facts["names"] == {"1": "Straße"}
     assert facts["settings"]["dividing"]["concepts"] == 5
 
 
@@ -227,12 +227,13 @@ def test_the_middle_classifies_as_predict_does(foreground: str, model: ACSeg) ->
         [to_tensor(p, side=32, multiple=8) for p in photographs(64, 80, 4, seed=1)]
     )
     with torch.inference_mode():
-        maps, parts, table = build_core(other)(images)
+        maps, table = build_core(other)(images)
     for i, found in enumerate(other.pipeline.concepts(images)):
         assert found is not None
         regions = other.pipeline.regions(found, images[i])
-        nearest = maps[i].flatten(1).argmax(dim=0)  # (N,) leaf, of all k
-        part = regions.part[found.scores.argmax(dim=1)]  # (N,)
-        assert torch.equal(parts[i][nearest], part)
+        scores = found.part_scores(regions.part)  # (N, R)
+        r = scores.shape[1]
+        torch.testing.assert_close(maps[i].flatten(1)[:r], scores.T, atol=1e-5, rtol=0)
+        assert (maps[i][r:] == ABSENT).all()
         ids, _ = other.classify(regions)
-        assert table[i][nearest].tolist() == ids[part].tolist()
+        assert table[i][:r].tolist() == ids.tolist()

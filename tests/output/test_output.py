@@ -8,10 +8,10 @@ import pytest
 
 from acseg.errors import DataError
 from acseg.export.export import export_results
-from acseg.output.segments import find_segments
 from acseg.output import Output
 from acseg.output.label_png import encode_labels
 from acseg.output.records import Record
+from acseg.output.segments import find_segments
 
 KEY = "model.settings.machine."
 CLASSES = {0: "background", 3: "road", 4: "=1+1", 7: None}

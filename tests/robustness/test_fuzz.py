@@ -121,7 +121,7 @@ def test_the_run_loader_on_changed_bytes(
     for other, data in a_run.items():
         (tmp_path / other).write_bytes(edited(data, changes) if other == name else data)
     try:
-        assert isinstance(read_model_folder(tmp_path), Run)
+        assert isinstance(read_model_folder(tmp_path), ModelFolder)
     except ModelError as error:
         assert "\n" not in str(error)  # noqa: PT017
 

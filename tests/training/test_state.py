@@ -19,7 +19,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {
         p.relative_to(folder).as_posix(): p.read_bytes()
         for p in sorted(folder.rglob("*"))
-        if p.is_file()
+        if p.is_file() and p.suffix != ".store"  # which say of which files they were made
     }
 
 
@@ -84,7 +84,7 @@ def test_one_of_other_settings_is_refused(
     ACSeg(**tiny_settings).fit(folder, folder=run)
     (run / "state").mkdir()
     with pytest.raises(ModelError, match=r"finished RUN of other settings; --overwrite"):
-        fit_collection(ACSeg(**tiny_settings | {"seed": 3}), [folder], run)
+        fit_collection(ACSeg(**tiny_settings | {"random_state": 3}), [folder], run)
 
 
 def test_fitting_anew_over_a_finished_run_does_the_work(
@@ -92,7 +92,7 @@ def test_fitting_anew_over_a_finished_run_does_the_work(
 ) -> None:
     run = tmp_path / "run"
     ACSeg(**tiny_settings).fit(folder, folder=run)
-    ACSeg(**tiny_settings | {"seed": 3}).fit(folder, folder=run)
+    ACSeg(**tiny_settings | {"random_state": 3}).fit(folder, folder=run)
     assert json.loads((run / "config.json").read_text())["settings"]["seed"] == 3
     assert not (run / "state").exists()
 

@@ -38,7 +38,7 @@ def split_foreground(scores: Tensor) -> Tensor:
     if len(values) < 2 or bool(values[0] == values[-1]):
         return torch.ones_like(scores, dtype=torch.bool)
     below = (values - values.mean()).cumsum(0)[:-1]  # (R - 1,) sum of the low group
-    low = torch.arange(1, len(values), device=values.device)
+    low = torch.arange(1, len(values), device=values.device, dtype=values.dtype)
     between = below.square() * (1 / low + 1 / (len(values) - low))
     between = between.where(values[1:] > values[:-1], -1.0)  # never between equal scores
     return scores.double() > values[between.argmax()]

@@ -5,7 +5,7 @@ and then transforms each (feed-forward), always adding to what the concepts were
 What the paper leaves open, and what was measured to settle it, is in docs/research/generator.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,8 @@ class AdaptiveConceptGenerator(nn.Module):
     shared
         Whether all steps have the same weights (a sixth of the parameters) or, as in the paper
         and by default, weights of their own.
+    inner
+        Work in so many dimensions: tokens are projected there, and concepts back. Default: D.
 
     Raises
     ------
@@ -53,8 +55,13 @@ class AdaptiveConceptGenerator(nn.Module):
         heads: int | None = None,
         width: int = 4,
         shared: bool = False,
+        inner: int | None = None,
     ) -> None:
         super().__init__()
+        self.dim = dim
+        if inner is not None:
+            self.project = nn.Parameter(nn.init.orthogonal_(torch.empty(dim, inner)))
+            dim = inner
         heads = default_heads(dim) if heads is None else heads
         counts = {"dim": dim, "concepts": concepts, "steps": steps, "heads": heads, "width": width}
         for name, count in counts.items():
@@ -87,16 +94,17 @@ class AdaptiveConceptGenerator(nn.Module):
         ValueError
             Where the tokens are not (B, N, D) with the D of this generator.
         """
-        dim = self.prototypes.shape[1]
-        if tokens.ndim != 3 or tokens.shape[1] == 0 or tokens.shape[2] != dim:
+        if tokens.ndim != 3 or tokens.shape[1] == 0 or tokens.shape[2] != self.dim:
             raise ValueError(
-                f"tokens must be (B, N, {dim}) for this generator, found {tuple(tokens.shape)}"
+                f"tokens must be (B, N, {self.dim}) for this generator, found {tuple(tokens.shape)}"
             )
-        x = F.layer_norm(tokens, (dim,))  # (B, N, D)
+        projected = hasattr(self, "project")
+        x = tokens @ self.project if projected else tokens
+        x = F.layer_norm(x, x.shape[2:])  # (B, N, D)
         c = self.prototypes.expand(x.shape[0], -1, -1)  # (B, k, D)
         for step in self.updates():
             c = step(c, x)
-        return c
+        return c @ self.project.mT if projected else c
 
     def updates(self) -> Iterator[nn.Module]:
         """Give the steps in their order, a shared one as often as it is taken."""
@@ -161,6 +169,40 @@ class Attention(nn.Module):
         means = (attention.to(folded.dtype) @ x.to(folded.dtype)).unflatten(1, heads)
         gathered = torch.einsum("bhke,hde->bkhd", means, value).flatten(2)  # (B, k, D)
         return self.out(gathered + self.value.bias)
+
+
+def generator_like(weights: Mapping[str, Tensor]) -> AdaptiveConceptGenerator:
+    """Build the generator that weights belong to, and load them; it is frozen.
+
+    Parameters
+    ----------
+    weights
+        Its state. Heads are the default ones, and a single step stands for six that share it.
+
+    Raises
+    ------
+    ValueError
+        Where there are no prototypes (k, D), or the weights are those of another network.
+    """
+    prototypes, project = weights.get("prototypes"), weights.get("project")
+    if prototypes is None or prototypes.ndim != 2:
+        raise ValueError("expected prototypes (k, D)")
+    distinct = len({name.split(".")[1] for name in weights if name.startswith("steps.")})
+    hidden = weights.get("steps.0.feed_forward.1.weight")
+    k, inner = prototypes.shape
+    generator = AdaptiveConceptGenerator(
+        inner if project is None else project.shape[0],
+        concepts=k,
+        steps=6 if distinct == 1 else max(1, distinct),
+        width=4 if hidden is None else max(1, hidden.shape[0] // inner),
+        shared=distinct == 1,
+        inner=None if project is None else inner,
+    )
+    try:
+        generator.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    except RuntimeError as error:
+        raise ValueError(" ".join(str(error).split())[:200]) from error
+    return generator.eval().requires_grad_(False)
 
 
 def default_heads(dim: int) -> int:

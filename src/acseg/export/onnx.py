@@ -133,9 +133,8 @@ def build_graph(model: "ACSeg", core: Core) -> Any:
             part, f"{name}/", rename_inputs=False, rename_outputs=False, inplace=True
         )
     graph = compose.merge_models(start, middle, io_map=[("images", "core_images")])
-    links = [("size", "shape"), ("core_maps", "maps"), ("core_parts", "parts")]
-    links.append(("core_table", "table"))
-    graph = compose.merge_models(graph, end, io_map=links[: 3 + core.classified])
+    links = [("size", "shape"), ("core_maps", "maps"), ("core_table", "table")]
+    graph = compose.merge_models(graph, end, io_map=links[: 2 + core.classified])
     onnx.checker.check_model(graph)
     facts = {
         "acseg": __version__,
@@ -163,7 +162,7 @@ def export_core(core: Core, patch: int) -> Any:
             program = torch.onnx.export(
                 whole,
                 input_names=["core_images"],
-                output_names=["core_maps", "core_parts", "core_table"][: 2 + core.classified],
+                output_names=["core_maps", "core_table"][: 1 + core.classified],
                 opset_version=OPSET,
                 dynamo=True,
                 verbose=False,

@@ -1,7 +1,8 @@
-"""The middle of the exported graph: from images to leaf scores, parts and classes.
+"""The middle of the exported graph: from images to the scores and classes of their parts.
 
 It is the pipeline of a model whose division is "generator", put together without a value that
-decides a shape: every image has all k prototypes as leaves, those without a token among them.
+decides a shape: every image has all k prototypes as leaves, and k parts, those without a token
+among them.
 """
 
 import torch
@@ -14,11 +15,11 @@ from acseg.concepts.generator import AdaptiveConceptGenerator
 from acseg.concepts.threshold import CLEAR, histogram, otsu
 from acseg.concepts.traced import merged
 
-ABSENT = -3.0  # score of a leaf that owns no token: below every cosine, and after resizing too
+ABSENT = -3.0  # score of a part that owns no token: below every cosine, and after resizing too
 
 
 class Core(nn.Module):
-    """Turn images into the scores of their leaves, and into the part and class of each leaf.
+    """Turn images into the scores of their parts, and into the class of each part.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ class Core(nn.Module):
         self.register_buffer("drawn", drawn)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Turn images (B, 3, h, w) in 0..1 into scores (B, k, gh, gw), parts and classes (B, k)."""
+        """Turn images (B, 3, h, w) in 0..1 into scores (B, k, gh, gw) and classes (B, k)."""
         tokens, attention = self.backbone.encode(images)  # (B, N, D), (B, N)
         unit = F.normalize(tokens, dim=2)
         nearest = assign(concept_scores(tokens, self.generator(tokens)))  # (B, N)
@@ -61,31 +62,28 @@ class Core(nn.Module):
         member = (nearest[:, :, None] == place).float()  # (B, N, k)
         counts = member.sum(dim=1)  # (B, k)
         sums = member.mT @ unit  # (B, k, D)
-        scores = concept_scores(tokens, sums)  # (B, N, k)
-        maps = torch.where(counts[:, None] > 0, scores, ABSENT).mT
+        group = merged(sums @ sums.mT, counts, threshold_of(unit))  # (B, k)
+        inside = (part_numbers(group, member)[:, :, None] == place).float()  # (B, leaves, parts)
+        size = (inside.mT @ counts[:, :, None])[:, :, 0]  # (B, k) from here on: of parts
+        sums = inside.mT @ sums
+        maps = torch.where(size[:, None] > 0, concept_scores(tokens, sums), ABSENT).mT
         stride = self.backbone.stride
         maps = maps.unflatten(2, (images.shape[2] // stride, images.shape[3] // stride))
-        group = merged(sums @ sums.mT, counts, threshold_of(unit))  # (B, k)
-        parts = part_numbers(group, member)
         if not self.classified:
-            return maps, parts
-        return maps, parts, self.classes(group, sums, counts, member, attention)
+            return (maps,)
+        looked = inside.mT @ (member.mT @ attention[:, :, None])
+        return maps, self.classes(sums, size, looked[:, :, 0])
 
-    def classes(
-        self, group: Tensor, sums: Tensor, counts: Tensor, member: Tensor, attention: Tensor
-    ) -> Tensor:
-        """Find the class of each leaf, (B, k) int64; any where it owns no token."""
-        place = torch.arange(group.shape[1])
-        inside = (group[:, :, None] == place).float()  # (B, k leaves, k parts)
-        size = (inside.mT @ counts[:, :, None])[:, :, 0]  # (B, k)
-        vectors = F.normalize(inside.mT @ sums, dim=2)
-        found = (vectors @ self.centres.mT).argmax(dim=2)  # (B, k)
+    def classes(self, sums: Tensor, size: Tensor, looked: Tensor) -> Tensor:
+        """Find the class of each part, (B, k) int64; any where it owns no token.
+
+        sums (B, k, D) of its tokens, their number and their attention (B, k).
+        """
+        found = (F.normalize(sums, dim=2) @ self.centres.mT).argmax(dim=2)  # (B, k)
         if self.foreground != "none":
-            looked = inside.mT @ (member.mT @ attention[:, :, None])
-            looked = looked[:, :, 0]
             looked = looked / size.clamp(min=1) if self.foreground == "mean" else looked
             found = torch.where(foreground_of(looked, size > 0), found + 1, 0)
-        return self.drawn[found].gather(1, group)
+        return self.drawn[found]
 
 
 def threshold_of(unit: Tensor) -> Tensor:
@@ -96,9 +94,10 @@ def threshold_of(unit: Tensor) -> Tensor:
 
 
 def part_numbers(group: Tensor, member: Tensor) -> Tensor:
-    """Number the parts of each image in the order of their first token; (B, k) int64.
+    """Number the part of each leaf in the order of the parts' first tokens; (B, k) int64.
 
-    group (B, k) of `merged`, member (B, N, k) of 0 and 1.
+    group (B, k) of `merged`, member (B, N, k) of 0 and 1. Leaves without a token have the number
+    that comes next.
     """
     n, place = member.shape[1], torch.arange(group.shape[1])
     there = member.sum(dim=1) > 0
@@ -122,8 +121,8 @@ def foreground_of(scores: Tensor, present: Tensor) -> Tensor:
     low = below.sum(dim=2)  # (B, k) at each cut
     high = total - low
     allowed = present & (high > 0)
-    between = (below @ centred[:, :, None])[:, :, 0].square() / low.clamp(min=1)
-    between = between * total / high.clamp(min=1)
+    share = 1 / low.clamp(min=1) + 1 / high.clamp(min=1)  # the same for both of two mirrored cuts
+    between = (below @ centred[:, :, None])[:, :, 0].square() * share
     between = torch.where(allowed, between, -1.0)
     most = between.amax(dim=1, keepdim=True)
     equal = allowed & (between == most)  # of equal cuts the lowest

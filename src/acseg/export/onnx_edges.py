@@ -37,7 +37,7 @@ prepare (uint8[B, H, W, 3] photos) =>
 """
 
 DRAW = """
-draw (int64[2] shape, float[B, k, h, w] maps, int64[B, k] parts{table_in}) =>
+draw (int64[2] shape, float[B, k, h, w] maps{table_in}) =>
     (uint8[B, H, W] concepts{table_out})
 <int64 none = {{0}}, int64 once = {{1}}, int64 across = {{1}}>
 {{
@@ -46,15 +46,14 @@ draw (int64[2] shape, float[B, k, h, w] maps, int64[B, k] parts{table_in}) =>
     upsampled = Resize <mode = "linear"> (maps, , , sizes)
     nearest = ArgMax <axis = 1, keepdims = 0> (upsampled)
     flat = Flatten <axis = 1> (nearest)
-    own = GatherElements <axis = 1> (parts, flat)
     length = Shape (flat)
     drawn = Shape (nearest)
     absent = Expand (none, outer)
     ones = Expand (once, length)
-    present = ScatterElements <axis = 1, reduction = "max"> (absent, own, ones)
+    present = ScatterElements <axis = 1, reduction = "max"> (absent, flat, ones)
     counted = CumSum (present, across)
     compact = Sub (counted, once)
-    labels = GatherElements <axis = 1> (compact, own)
+    labels = GatherElements <axis = 1> (compact, flat)
     label_map = Reshape (labels, drawn)
     concepts = Cast <to = 2> (label_map)
     {paint}
@@ -98,9 +97,8 @@ def draw_graph(classified: bool) -> Any:
     Returns
     -------
     onnx.ModelProto
-        From "shape", (H, W) int64, "maps" (B, k, h, w), "parts" (B, k) int64 and, if
-        `classified`, "table" (B, k) int64, to "concepts" and, if `classified`, "classes", both
-        (B, H, W) uint8.
+        From "shape", (H, W) int64, "maps" (B, k, h, w) and, if `classified`, "table" (B, k) int64,
+        to "concepts" and, if `classified`, "classes", both (B, H, W) uint8.
     """
     from onnx import parser
 

@@ -29,6 +29,7 @@ from acseg.model.folder import (
     find_model,
     read_model_folder,
     restore_generator,
+    shipped_generator,
     write_model_folder,
 )
 from acseg.model.pipeline import Concepts, Pipeline, Regions
@@ -121,7 +122,7 @@ cache_gigabytes
         stretch: Sequence[float] | None = None,
         tile: int | str | None = None,
         division: str = "exact",
-        concepts: int = 12,
+        concepts: int = 16,
         edges: bool = True,
         objective: str = "potts",
         steps: int = 2500,
@@ -207,7 +208,10 @@ cache_gigabytes
         """
         folder = find_model(name)
         if folder is None:
-            return cls(str(name), **parameters)
+            model = cls(str(name), **parameters)
+            if model.division == "generator":
+                model.generator_ = shipped_generator(model.settings)
+            return model
         found = read_model_folder(folder)
         values = found.settings.flat()
         values["random_state"] = values.pop("seed")
@@ -218,7 +222,7 @@ cache_gigabytes
         model.generator_ = restore_generator(found, folder)
         dim = model.pipeline.backbone.dim
         for what, own in (
-            ("generator.safetensors", model.generator_ and model.generator_.prototypes.shape[1]),
+            ("generator.safetensors", model.generator_ and model.generator_.dim),
             ("classes.safetensors", None if found.centres is None else found.centres.shape[1]),
         ):
             if own not in (None, dim):

@@ -28,9 +28,9 @@ from safetensors.numpy import save as to_bytes
 
 from acseg.classes.edits import Edits
 from acseg.classes.ids import VOID, class_count
-from acseg.concepts.generator import AdaptiveConceptGenerator
+from acseg.concepts.generator import AdaptiveConceptGenerator, generator_like
 from acseg.errors import ModelError
-from acseg.model.settings import Settings
+from acseg.model.settings import DINOV2, Settings
 from acseg.names import safe_text
 from acseg.output.atomic import write_atomic
 from acseg.untrusted import MOST_TENSORS, check_file, parse_json, read_text
@@ -205,14 +205,20 @@ def restore_generator(found: ModelFolder, folder: Path) -> AdaptiveConceptGenera
     if prototypes is None or prototypes.ndim != 2 or len(prototypes) != concepts:
         shape = None if prototypes is None else prototypes.shape
         raise ModelError(f"{path}: expected prototypes ({concepts}, D), found {shape}")
-    generator = AdaptiveConceptGenerator(prototypes.shape[1], concepts=concepts)
     try:
-        weights = {name: torch.from_numpy(w).float() for name, w in found.generator.items()}
-        generator.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path} does not fit: {reason}") from error
-    return generator.eval().requires_grad_(False)
+        return generator_like({name: torch.from_numpy(w) for name, w in found.generator.items()})
+    except ValueError as error:
+        raise ModelError(f"{path} does not fit: {error}") from error
+
+
+def shipped_generator(settings: Settings) -> AdaptiveConceptGenerator | None:
+    """Load the generator that ships for a backbone, blocks and concepts; None where none does."""
+    how = settings.encoding
+    if (how.backbone, how.blocks) != ("dinov2-small", DINOV2["blocks"]):
+        return None
+    path = Path(__file__).parents[1] / "bundled" / "dinov2-small" / "generator.safetensors"
+    generator = generator_like({n: torch.from_numpy(w) for n, w in _tensors(path).items()})
+    return generator if len(generator.prototypes) == settings.dividing.concepts else None
 
 
 def _settings(config: dict[str, Any], path: Path) -> Settings:

@@ -93,7 +93,7 @@ class Dividing:
     """
 
     division: str = "exact"
-    concepts: int = 12
+    concepts: int = 16
     granularity: float = 0.5
     edges: bool = True
 

@@ -119,7 +119,7 @@ class Output:
         highest = max([item.id for item in self.classes()] + list(self.tally().counts), default=0)
         if highest >= count:
             raise DataError(
-                f"{self.folder} holds class {highest}, but this model has classes 0 to {count - 1}: "
+                f"{self.folder} holds class {highest}, but the model has 0 to {count - 1}: "
                 "it was predicted by another model"
             )
 
