@@ -11,6 +11,7 @@ from PIL import Image
 
 from acseg import ACSeg
 from acseg.collection import Outcome, run_collection, work
+from acseg.concepts.tree import ConceptTree
 from acseg.errors import DataError
 from acseg.output.palette import colour, palette
 from acseg.output.records import read_classes, read_records
@@ -76,7 +77,9 @@ def test_out_holds_what_the_design_says(
     lines = [json.loads(line) for line in (out / "segments.jsonl").read_text().splitlines()]
     assert sorted(line["path"] for line in lines) == sorted([*LABELS, *BROKEN])
     for line in lines:
+        tree = line.pop("tree", None)
         assert set(line) == {"path", "status", "error", "size", "labels", "source", kind}
+        assert (tree is not None) == (kind == "concepts" and line["path"] not in BROKEN)
         if line["path"] in BROKEN:
             assert (line["status"], line["size"], line[kind]) == ("failed", None, [])
             assert line["error"]
@@ -92,6 +95,9 @@ def test_out_holds_what_the_design_says(
             table = np.array(picture.getpalette()).reshape(-1, 3)[: drawn.max() + 1]
         np.testing.assert_array_equal(table, palette(len(table)))
         assert [segment["id"] for segment in line[kind]] == np.unique(drawn).tolist()
+        if tree is not None:
+            parts = len(ConceptTree.from_dict(tree).cut(0.5).unique())
+            assert len(line[kind]) <= parts  # a part may own no pixel
         for segment in line[kind]:
             own = drawn == segment["id"]
             assert segment["area"] == pytest.approx(own.mean(), abs=1e-6)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from acseg import ACSeg
-from acseg.classes.edits import Edits, edits_of
+from acseg.classes.edits import Edits
 from acseg.collection import run_collection
 from acseg.collection.redraw import carry_into
 from acseg.errors import DataError
 from acseg.images.read import read_image
-from acseg.model.folder import write_names
+from acseg.model.folder import edits_of, write_names
 from acseg.output.label_png import read_labels
 from acseg.output.lock import locked
 from acseg.output.overlay import overlay
@@ -143,9 +143,9 @@ def test_failed_pictures_stay_as_they_are(made) -> None:
     assert read_records(path)[0] == failed[0]
 
 
-def test_the_output_of_another_run_or_of_segment_is_refused(made) -> None:
+def test_the_output_of_another_model_or_of_segment_is_refused(made) -> None:
     before = (made.out / "segments.jsonl").read_bytes()
-    with pytest.raises(DataError, match="predicted by another RUN"):
+    with pytest.raises(DataError, match="predicted by another model"):
         carry_into(made.out, Edits(3, False, {0: "x"}))
     with locked(made.out / ".acseg" / "lock"), pytest.raises(DataError, match="another acseg"):
         carry_into(made.out, Edits(4, False, {0: "x"}))

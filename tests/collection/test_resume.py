@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from acseg import ACSeg
 from acseg.collection import run_collection, work
 from acseg.errors import DataError
 from acseg.images import stream
+from acseg.model.pipeline import Pipeline
 from acseg.output.lock import locked
 from acseg.output.records import read_classes, read_records
 
@@ -30,16 +30,16 @@ class Counter:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, at: int = 0) -> None:
         self.seen, self.batches = 0, 0
-        real = ACSeg.conceptualize
+        real = Pipeline.concepts
 
-        def count(model: ACSeg, images: Any) -> Any:
+        def count(pipeline: Pipeline, images: Any) -> Any:
             self.batches += 1
             if self.batches == at:
                 raise Killed
             self.seen += len(images)
-            return real(model, images)
+            return real(pipeline, images)
 
-        monkeypatch.setattr(ACSeg, "conceptualize", count)
+        monkeypatch.setattr(Pipeline, "concepts", count)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_another_model_kind_or_settings_are_refused_and_nothing_changes(
     assert other.centres_ is not None
     other.centres_ = -other.centres_
     coarse = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
-    coarse.settings = replace(coarse.settings, merge=0.5)
+    coarse.granularity = 0.2
     for one, kind, words in (
         (model, "concepts", "out holds classes; use another -o, or --overwrite to start it anew"),
         (other, "classes", "out holds classes of another model; use another -o"),

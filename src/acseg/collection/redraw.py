@@ -46,10 +46,10 @@ def carry_into(
     Parameters
     ----------
     out : Path
-        What `predict` wrote for this RUN.
+        What `predict` wrote for this model.
     edits : Edits
     reading : Reading
-        How the RUN reads photographs.
+        How the model reads photographs.
     report : bool, default True
         Write ``index.html`` too; without it, the caller does.
     progress : callable
@@ -63,7 +63,7 @@ def carry_into(
     Raises
     ------
     DataError
-        If `out` is no output folder of `predict`, of another RUN, or another call writes it.
+        If `out` is no output folder of `predict`, of another model, or another call writes it.
     """
     output = Output(out)
     output.require_classes(edits.count)
