@@ -6,9 +6,11 @@ STAMP := .venv/.installed
 # Test files at once; many of them wait for a browser or another process.
 JOBS ?= 3
 
-.PHONY: demo test browser audit docs clean
+.PHONY: demo check test browser audit docs clean
 
+# DINOv2 is fetched once, into the user's cache; without a network the small backbone does it.
 demo: .venv/.demo
+	-@$(BIN)/acseg backbones fetch dinov2-small || echo "going on with the small backbone that ships"
 	$(BIN)/acseg demo -o demo-out
 
 test: $(STAMP) browser
@@ -16,6 +18,14 @@ test: $(STAMP) browser
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --cov --cov-fail-under=90
+
+# The fast lane: lint, types and the tests that take no browser, cluster or killed process.
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile tests/concepts tests/classes tests/evaluation \
+	  tests/output tests/images tests/model/test_settings.py tests/model/test_folder.py
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

@@ -18,7 +18,7 @@ from acseg.model import ACSeg
 from acseg.model.acseg import Draw
 from acseg.output.label_png import encode_labels
 from acseg.output.manifest import Entry
-from acseg.output.names import overlay_of
+from acseg.output.names import leaves_of, overlay_of
 from acseg.output.overlay import encode_overlay
 from acseg.output.records import Kind, record_line
 
@@ -71,6 +71,8 @@ class Worker:
             return Entry.failed(source.relative, str(error), kind=self.kind)
         labels = f"labels/{place.name}"
         files = {labels: encode_labels(result.labels, result.palette)}
+        if result.kind == "concepts":
+            files[leaves_of(labels)] = encode_labels(result.leaves)
         if self.overlays:
             files[overlay_of(labels)] = encode_overlay(result.overlay())
         try:

@@ -7,7 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from acseg.names import numbered
+from acseg.names import MARK, numbered
+
+LEAVES = f"{MARK}/leaves"
+"""Folder of the maps of finest parts, by which a picture can be divided otherwise."""
 
 LONGEST_NAME = 250  # bytes of a file's name; most disks take 255
 
@@ -47,6 +50,17 @@ def label_name(relatives: Iterable[str], given: Mapping[str, str] | None = None)
             names[name] = name + ".png"
     apart = numbered([*fixed, *(names[n] for n in free)], key=_key)[len(fixed) :]
     return names | {n: bounded(place) for n, place in zip(free, apart, strict=True)}
+
+
+def leaves_of(labels: str) -> str:
+    """Say where the map of the finest parts of a picture lies, seen from the output folder.
+
+    Parameters
+    ----------
+    labels : str
+        The label map, with or without ``labels/`` in front.
+    """
+    return f"{LEAVES}/{labels.removeprefix('labels/')}"
 
 
 def overlay_of(labels: str) -> str:

@@ -12,7 +12,7 @@ from acseg.output.claim import FOLDERS, TABLES, Claim, Key, new_claim, read_clai
 from acseg.output.inputs import name_inputs
 from acseg.output.lock import locked
 from acseg.output.manifest import Entry, Manifest
-from acseg.output.names import label_name, overlay_of
+from acseg.output.names import LEAVES, label_name, overlay_of
 from acseg.output.records import Kind, Record, parse_record, record_line
 from acseg.output.tables import named, write_tables
 from acseg.output.tally import Tally
@@ -46,6 +46,10 @@ def open_writing(folder: Path) -> Iterator["Writing"]:
             remove_partials(folder)
         with Manifest(inside(folder, MANIFEST)) as manifest:
             yield Writing(folder, manifest)
+
+
+OURS = (*(f"{folder}/" for folder in FOLDERS), f"{LEAVES}/")
+"""Where the files of a picture lie; nothing else is deleted."""
 
 
 class Writing:
@@ -268,7 +272,7 @@ class Writing:
         """Delete what acseg wrote here: files that the manifest names, and the tables."""
         for entry in self._manifest.entries():
             for name in entry.files:
-                if name.split("/")[0] in FOLDERS and is_inside(name):
+                if name.startswith(OURS) and is_inside(name):
                     inside(self.folder, name).unlink(missing_ok=True)
         for name in TABLES:
             inside(self.folder, name).unlink(missing_ok=True)

@@ -10,12 +10,10 @@ from PIL import Image
 from acseg.errors import AcsegError
 from acseg.output import Output
 from acseg.output.label_png import read_labels_small
-from acseg.output.names import overlay_of
+from acseg.output.names import leaves_of, overlay_of
 from acseg.output.palette import VOID, palette
 from acseg.output.records import Record, Segment
 from acseg.report.thumbnails import encode_runs, photograph_thumbnail
-
-LEAVES = ".acseg/leaves"
 
 
 def describe_folder(output: Output) -> dict[str, Any]:
@@ -87,7 +85,7 @@ def _leaves(record: Record, output: Output, size: tuple[int, int]) -> dict[str, 
     if record.tree is None or record.kind != "concepts":
         return None
     try:
-        path = output.path(f"{LEAVES}/{output.place(record).removeprefix('labels/')}")
+        path = output.path(leaves_of(output.place(record)))
         if not path.is_file():
             return None
         leaves = read_labels_small(path, size)
