@@ -148,9 +148,10 @@ def test_what_was_merged_and_dropped_is_what_predict_draws(
     assert status == 0
     assert out.startswith("6 pictures, 1 classes; 6 were done before")
     assert acseg("classes", "split", model, 1, "-o", tmp_path / "out")[0] == 0
-    status, out, _ = acseg(*predict, tmp_path / "out")  # label maps do not remember a drop
-    assert status == 0
-    assert "done before" not in out
+    status, out, _ = acseg(*predict, tmp_path / "out")
+    assert out.startswith("6 pictures, 2 classes; 6 were done before")
+    assert acseg(*predict, tmp_path / "anew")[0] == 0  # draws again what was dropped
+    assert maps(tmp_path / "out") == maps(tmp_path / "anew")
 
 
 def test_merged_classes_are_named_as_one(made: Any, suggest: Any, acseg: Any) -> None:

@@ -30,7 +30,8 @@ def test_commands_and_options_are_completed() -> None:
     assert complete("acseg seg") == {"segment"}
     assert {"segment", "fit", "predict"} <= complete("acseg ")
     assert complete("acseg fit --cl") == {"--classes"}
-    assert "check" in complete("acseg data ")
+    assert {"list", "merge", "again"} <= complete("acseg classes ")
+    assert complete("acseg classes me") == {"merge"}
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")

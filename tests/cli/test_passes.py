@@ -96,7 +96,7 @@ def test_a_folder_that_is_being_written_is_refused_with_status_2(
     assert done.stderr.count("\n") == 1
 
 
-def test_a_threshold_on_the_command_line_holds_for_all_pictures_unless_more_is_said(
+def test_granularity_divides_coarser_and_finer(
     capsys: pytest.CaptureFixture[str], tiny_run: Path, folder: Path, tmp_path: Path
 ) -> None:
     def concepts(*options: object) -> float:
@@ -106,8 +106,8 @@ def test_a_threshold_on_the_command_line_holds_for_all_pictures_unless_more_is_s
         return float(json.loads(text)["concepts"])
 
     plain = concepts()
-    assert plain == concepts("--merge", 1) == concepts("--merge", 0, "--ground", 5)
-    assert concepts("--merge", 0) == 1 < plain
-    status, _, error = acseg(capsys, "segment", folder, "-o", tmp_path / "out", "--merge", "-1")
-    assert status != 0
-    assert "merge must be a number of at least 0" in error
+    assert concepts("--granularity", 0.5) == plain
+    assert concepts("--granularity", 0) == 1 <= plain <= concepts("--granularity", 1)
+    status, _, error = acseg(capsys, "segment", folder, "-o", tmp_path, "--granularity", "-1")
+    assert status == 2
+    assert "granularity" in error

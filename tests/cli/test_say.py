@@ -13,7 +13,7 @@ Photos = Callable[..., Path]
 
 
 def test_one_json_object_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    tell_json({"run": "ä", "classes": 3}, [])
+    tell_json({"model": "ä", "classes": 3}, [])
     done = Outcome(2, failed=[("a.jpg", "broken")], report=Path("out/index.html"))
     with pytest.raises(typer.Exit) as left:
         tell(done, "", as_json=True)
@@ -21,7 +21,7 @@ def test_one_json_object_and_nothing_else(capsys: pytest.CaptureFixture[str]) ->
     printed = capsys.readouterr()
     assert printed.err == ""
     first, second = map(json.loads, printed.out.splitlines())
-    assert first == {"run": "ä", "classes": 3, "failed": []}
+    assert first == {"model": "ä", "classes": 3, "failed": []}
     failed = [{"path": "a.jpg", "error": "broken"}]
     told = {"pictures": 2, "report": "out/index.html", "failed": failed}
     assert told.items() <= second.items()
@@ -32,13 +32,13 @@ def test_fit_prints_json(
 ) -> None:
     folder = photos(tmp_path / "photos", ["a.png", "b.png"])
     (folder / "c.png").write_text("broken")
-    size = "--side 40 --steps 1 --concepts 3 --batch 2 --classes 2 --device cpu --json"
-    run = tmp_path / "run"
+    size = "--set side=40 --classes 2 --device cpu --json"
+    model = tmp_path / "model"
     with pytest.raises(SystemExit) as left:
         cli.main(
-            ["fit", str(folder), "-o", str(run), "--backbone", str(tiny_backbone), *size.split()]
+            ["fit", str(folder), "-o", str(model), "--backbone", str(tiny_backbone), *size.split()]
         )
     assert left.value.code == 1
     told = json.loads(capsys.readouterr().out)
-    assert {"run": str(run), "classes": 2}.items() <= told.items()
+    assert {"model": str(model), "classes": 2}.items() <= told.items()
     assert [one["path"] for one in told["failed"]] == ["c.png"]

@@ -1,4 +1,4 @@
-"""acseg report, acseg show."""
+"""acseg report."""
 
 from pathlib import Path
 from typing import Annotated
