@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
-from acseg.concepts.generator import AdaptiveConceptGenerator, Attention, default_heads
+from acseg.concepts.generator import (
+    AdaptiveConceptGenerator,
+    Attention,
+    default_heads,
+    generator_like,
+)
 
 
 def scramble(module, seed=0):
@@ -113,6 +118,37 @@ def test_shared_weights_are_those_of_steps_that_are_alike():
     assert torch.equal(shared(tokens()), plain(tokens()))
     count = sum(p.numel() for p in shared.parameters())
     assert count < sum(p.numel() for p in plain.parameters()) / 2
+
+
+def test_inner_dimensions_project_tokens_and_concepts_back():
+    whole = scramble(AdaptiveConceptGenerator(12, steps=2, heads=2, inner=8))
+    inside = AdaptiveConceptGenerator(8, steps=2, heads=2)
+    inside.load_state_dict({n: w for n, w in whole.state_dict().items() if n != "project"})
+    expected = inside(tokens() @ whole.project) @ whole.project.T
+    torch.testing.assert_close(whole(tokens()), expected)
+    assert whole(tokens()).shape == (2, 5, 12)
+
+
+@pytest.mark.parametrize("how", [{}, {"shared": True}, {"inner": 8, "width": 2, "concepts": 7}])
+def test_weights_say_which_generator_they_belong_to(how):
+    first = scramble(AdaptiveConceptGenerator(12, **how))
+    again = generator_like(first.state_dict())
+    assert torch.equal(again(tokens()), first(tokens()))
+    assert not any(p.requires_grad for p in again.parameters())
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"prototypes": torch.ones(3)}, r"expected prototypes \(k, D\)"),
+        ({"other": torch.ones(3)}, "other"),
+        ({"steps.0.cross.query.weight": torch.ones(2, 2)}, "cross.query.weight"),
+    ],
+)
+def test_weights_of_another_network_are_named(change, found):
+    weights = AdaptiveConceptGenerator(12).state_dict()
+    with pytest.raises(ValueError, match=found):
+        generator_like({**weights, **change})
 
 
 def test_a_seed_fixes_everything_and_safetensors_carry_it():

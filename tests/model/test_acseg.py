@@ -17,7 +17,7 @@ from acseg.classes.clusters import assign_clusters
 from acseg.concepts.division import divide_picture
 from acseg.errors import BackboneError, DataError, ImageError, ModelError
 from acseg.images.batch import to_tensor
-from acseg.model.folder import read_model_folder, write_model_folder
+from acseg.model.folder import read_model_folder, shipped_generator, write_model_folder
 from acseg.model.settings import DESCRIPTORS, Settings
 
 Photos = Callable[..., Path]
@@ -365,3 +365,14 @@ def test_auto_takes_the_bundled_backbone_where_no_other_is_at_hand() -> None:
     assert model.get_params()["backbone"] == "auto"
     assert model.settings.encoding.backbone == "bundled"
     assert model.settings.encoding.side == 160
+
+
+def test_the_generator_of_dinov2_ships_and_fits_its_blocks() -> None:
+    settings = Settings.of({"backbone": "dinov2-small"})
+    generator = shipped_generator(settings)
+    assert generator is not None
+    assert generator.dim == 2 * 384  # two blocks, joined
+    assert len(generator.prototypes) == settings.dividing.concepts
+    assert shipped_generator(Settings.of({"backbone": "bundled"})) is None
+    assert shipped_generator(Settings.of({"backbone": "dinov2-small", "blocks": 12})) is None
+    assert shipped_generator(Settings.of({"backbone": "dinov2-small", "concepts": 5})) is None

@@ -83,7 +83,7 @@ def test_one_of_other_settings_is_refused(
     run = tmp_path / "run"
     ACSeg(**tiny_settings).fit(folder, folder=run)
     (run / "state").mkdir()
-    with pytest.raises(ModelError, match=r"finished RUN of other settings; --overwrite"):
+    with pytest.raises(ModelError, match=r"finished model of other settings; --overwrite"):
         fit_collection(ACSeg(**tiny_settings | {"random_state": 3}), [folder], run)
 
 
