@@ -23,7 +23,8 @@ class Folder(DataSet):
     Two files are optional. ``splits.json`` names splits, ``{"val": ["stem", ...]}``, besides those
     that every folder has: "all", and its "odd" and "even" pictures in the order of their names, to
     fit on the one half and score on the other. ``meta.json`` gives the names of the classes,
-    ``{"classes": [...]}``; without it they are numbered, up to the largest value in the masks.
+    ``{"classes": [...]}``; without it they are numbered, up to the largest value in the masks. It
+    may hold splits as well, ``{"splits": {"val": [...]}}``.
     """
 
     name = "folder"
@@ -57,7 +58,7 @@ class Folder(DataSet):
     @classmethod
     def splits(cls, home: Path) -> dict[str, int | None]:
         """Name the splits of splits.json, with the number of names in each, and the others."""
-        listed = _json(home / "splits.json")
+        listed = _splits(home)
         return dict.fromkeys(PARTS, None) | {name: len(stems) for name, stems in listed.items()}
 
     @classmethod
@@ -70,7 +71,7 @@ class Folder(DataSet):
             for path in sorted((home / "masks").rglob("*.png"))
         }
         labelled = sorted(images.keys() & masks.keys())
-        stems = _json(home / "splits.json").get(split, labelled[PARTS.get(split, slice(None))])
+        stems = _splits(home).get(split, labelled[PARTS.get(split, slice(None))])
         return [
             (
                 stem,
@@ -83,6 +84,13 @@ class Folder(DataSet):
     def read_mask(self, path: Path) -> np.ndarray:
         """Read the mask as it is."""
         return read_labels(path).astype(np.int64)
+
+
+def _splits(home: Path) -> dict[str, list[str]]:
+    """The splits that a folder names itself."""
+    described = _json(home / "meta.json").get("splits")
+    splits = _json(home / "splits.json")
+    return splits if not isinstance(described, dict) else described | splits
 
 
 def _json(path: Path) -> dict[str, Any]:
