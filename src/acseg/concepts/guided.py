@@ -18,7 +18,7 @@ from torch import Tensor
 
 FINE = 2  # cells of the coefficients for the side of a token
 RADIUS = 3  # of the window in these cells
-EPS = 1e-4  # of colours in 0..1
+EPS = 1e-3  # of colours in 0..1; less follows more, and leaves specks in foliage
 SHARPNESS = 0.05  # cosine that divides the shares of two concepts by e
 BAND = 2**16  # pixels that are drawn at once: they stay in the cache
 
