@@ -21,13 +21,12 @@ INTRODUCTION = """\
 
 <!-- Written by docs/commands.py from the commands themselves; do not edit. -->
 
-`acseg COMMAND --help` says the same on the terminal. INPUT is files, folders (walked with their
-sub-folders) or globs; RUN is a folder that `acseg fit` wrote; OUT is a folder that `acseg segment`
-or `acseg predict` wrote. The exit status is 0 if all is done, 1 if some inputs failed (each is
-named with its reason, and the others are done), 2 for wrong usage. Progress is shown on stderr
-where that is a terminal, and nowhere else. `acseg --install-completion` teaches your shell to
-complete commands and options. `-v` before the command says what is chosen, such as the block of a
-backbone.
+`acseg COMMAND --help` says the same on the terminal. Inputs are files, folders (walked with their
+sub-folders) or globs. MODEL is a model folder, which `acseg fit` wrote; `-o` names the output
+folder that `acseg segment` or `acseg predict` writes. The exit status is 0 if all is done, 1 if
+some inputs failed (each is named with its reason, and the others are done), 2 for wrong usage.
+`acseg --install-completion` makes your shell complete commands and options. `-v` before the command
+says what is chosen, such as the blocks of a backbone.
 """
 KINDS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
