@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from acseg.bundle import BUNDLED
 from PIL import Image
 
 from acseg import cli
@@ -53,10 +53,12 @@ def folder(photos: Photos, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fit(tiny_backbone: Path, acseg: Acseg) -> Acseg:
-    """Run a short fit."""
+    """Run a short fit with a training."""
 
     def run(*arguments: str | Path) -> Done:
-        size = ("--side", "40", "--steps", "3", "--concepts", "3", "--batch", "2")
+        size = ("--steps", "3", "--foreground", "mean")
+        for setting in ("side=40", "concepts=3", "batch_size=2", "sample=16"):
+            size += ("--set", setting)
         return acseg("fit", "--backbone", tiny_backbone, *size, "--device", "cpu", *arguments)
 
     return run
@@ -67,15 +69,15 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in found}
 
 
-COMMANDS = ["demo", "segment", "fit", "predict", "evaluate", "backbones", "report"]
+COMMANDS = ["demo", "segment", "fit", "predict", "classes list", "evaluate", "backbones", "report"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(acseg: Acseg, command: str) -> None:
-    done = acseg(command, "--help")
+    done = acseg(*command.split(), "--help")
     assert done.status == 0
     assert f"  acseg {command}" in done.out
-    short = acseg(command, "-h")
+    short = acseg(*command.split(), "-h")
     assert short.out == done.out
 
 
@@ -135,18 +137,25 @@ def test_only_failures_have_status_1_too(acseg: Acseg, tiny_run: Path, tmp_path:
     [
         (["segment", "photos"], "Missing option"),
         (["segment", "-o", "out"], "Missing argument"),
-        (["predict", "no-run", "photos", "-o", "out"], "acseg: no-run is no RUN"),
-        (["segment", "photos", "-o", "out", "--model", "no-run"], "acseg: no-run is no RUN"),
+        (["predict", "none", "photos", "-o", "out"], "acseg: none is no model folder"),
+        (["segment", "photos", "-o", "out", "--model", "./none"], "acseg: there is no folder ./no"),
+        (
+            ["segment", "photos", "-o", "out", "--model", "photos"],
+            "acseg: photos is no model folder",
+        ),
+        (["segment", "photos", "-o", "out", "--granularity", "2"], "granularity"),
         (["fit", "photos", "-o", "run", "--backbone", "./none"], "acseg: there is no folder ./no"),
         (["fit", "photos", "-o", "run", "--classes", "many"], "auto or a whole number, not 'many'"),
-        (["fit", "photos", "-o", "run", "--classes", "1"], "acseg: classes must be 'auto' or 2"),
+        (["fit", "photos", "-o", "run", "--classes", "0"], "acseg: n_classes must be 'auto' or 1"),
         (["fit", "photos", "-o", "run", "--steps", "0"], "acseg: steps must be"),
         (["fit", "photos", "-o", "run", "--steps", "x"], "valid integer"),
         (["fit", "photos", "-o", "run", "--seed", "-1"], "acseg: seed must be"),
-        (["fit", "photos", "-o", "run", "--learning-rate", "-1"], "acseg: learning_rate must be"),
-        (["fit", "photos", "-o", "run", "--learning-rate", "nan"], "acseg: learning_rate must be"),
+        (["fit", "photos", "-o", "run", "--set", "learning_rate=-1"], "acseg: learning_rate must"),
+        (["fit", "photos", "-o", "run", "--set", "learning_rate=NaN"], "acseg: learning_rate must"),
         (["fit", "photos", "-o", "run", "--foreground", "all"], "acseg: foreground must be"),
-        (["fit", "photos", "-o", "run", "--descriptor", "all"], "acseg: descriptor must be"),
+        (["fit", "photos", "-o", "run", "--set", "descriptor=all"], "acseg: descriptor must be"),
+        (["fit", "photos", "-o", "run", "--set", "colour=red"], "the settings are backbone,"),
+        (["fit", "photos", "-o", "run", "--set", "side"], "a setting and its value, not 'side'"),
         (["report", "photos"], "is no output folder: it has no segments.jsonl"),
         (["evaluate", "--labels", "none", "--masks", "photos"], "acseg: none: no such folder"),
         (["evaluate", "--labels", "x", "--masks", "y", "--protocol", "P9"], "'P9' is unknown"),
@@ -206,7 +215,7 @@ def test_fit_writes_the_same_run_for_the_same_command(
     for name in ("one", "two"):
         done = fit(folder, "-o", tmp_path / name, "--classes", "3", "--seed", "4")
         assert done.status == 0
-        assert done.out == f"3 classes; the RUN is {tmp_path / name}\n"
+        assert done.out == f"3 classes; the model is {tmp_path / name}\n"
         done = acseg("predict", tmp_path / name, folder, "-o", tmp_path / f"{name}-out")
         assert done.status == 0
         assert done.out.startswith("3 pictures, 3 classes\n")
@@ -237,7 +246,7 @@ def test_too_many_classes_are_a_clear_line(fit: Acseg, folder: Path, tmp_path: P
     assert not (tmp_path / "run" / "config.json").exists()
 
 
-def test_a_finished_run_is_only_replaced_when_told(
+def test_a_finished_model_is_only_replaced_when_told(
     fit: Acseg, folder: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -245,7 +254,7 @@ def test_a_finished_run_is_only_replaced_when_told(
     first = files_of(run)
     done = fit(folder, "-o", run, "--classes", "3")
     assert done.status == 2
-    assert "--overwrite starts anew" in " ".join(done.err.split())
+    assert "--overwrite replaces it" in " ".join(done.err.split())
     assert files_of(run) == first
     done = fit(folder, "-o", run, "--classes", "3", "--overwrite", "--backbone", "./none")
     assert done.status == 2
@@ -262,25 +271,41 @@ def test_a_finished_run_is_only_replaced_when_told(
 def test_overwrite_starts_an_unfinished_fit_anew(fit: Acseg, folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert fit(folder, "-o", run, "--classes", "200").status == 2  # leaves its state
-    done = fit(folder, "-o", run, "--classes", "2", "--foreground", "none")
+    done = fit(folder, "-o", run, "--classes", "2", "--seed", "1")
     assert done.status == 2
     assert "unfinished fit with other settings" in done.err
-    done = fit(folder, "-o", run, "--classes", "2", "--foreground", "none", "--overwrite")
+    done = fit(folder, "-o", run, "--classes", "2", "--seed", "1", "--overwrite")
     assert done.status == 0
     assert done.out.startswith("2 classes")
 
 
-def test_predict_with_a_run_without_classes_says_what_to_do(
+def test_fewer_classes_finish_an_unfinished_fit(fit: Acseg, folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert fit(folder, "-o", run, "--classes", "200").status == 2  # leaves its state
+    done = fit(folder, "-o", run, "--classes", "2")
+    assert (done.status, done.out) == (0, f"2 classes; the model is {run}\n")
+    assert not (run / "state").exists()
+
+
+def test_overwrite_deletes_no_folder_of_other_things(
+    fit: Acseg, tiny_backbone: Path, folder: Path, tmp_path: Path
+) -> None:
+    backbone = Path(shutil.copytree(tiny_backbone, tmp_path / "backbone"))
+    before = files_of(backbone)
+    done = fit(folder, "-o", backbone, "--overwrite")
+    assert done.status == 2
+    assert "holds more than a model (model.safetensors)" in " ".join(done.err.split())
+    assert files_of(backbone) == before
+
+
+def test_predict_with_a_model_without_classes_says_what_to_do(
     acseg: Acseg, tiny_run: Path, folder: Path, tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    for name, data in files_of(tiny_run).items():
-        if name != "classes.safetensors":
-            (run / name).write_bytes(data)
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    (run / "classes.safetensors").unlink()
     done = acseg("predict", run, folder, "-o", tmp_path / "out")
     assert done.status == 2
-    assert "holds a generator but no classes; `acseg fit` finds them" in done.err
+    assert "holds no classes; `acseg fit` finds them" in done.err
     assert not (tmp_path / "out").exists()
 
 
@@ -365,23 +390,18 @@ def test_verbose_says_what_was_chosen(
 
 
 def test_demo_segments_the_samples(
-    acseg: Acseg,
-    tiny_run: Path,
-    folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    acseg: Acseg, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tiny RUN stands in for the bundled model, small pictures for the samples."""
-    monkeypatch.setattr("acseg.bundle.BUNDLED", tiny_run)
+    """A small picture stands in for the samples."""
     monkeypatch.setattr("acseg.demo.sample_photographs", lambda: [folder / "a.png"])
     done = acseg("demo", "-o", tmp_path / "demo")
     assert done.status == 0
+    assert done.err.startswith("backbone: bundled")
     assert done.out.startswith("1 picture, ")
     assert (tmp_path / "demo" / "index.html").is_file()
 
 
-@pytest.mark.skipif(not (BUNDLED / "config.json").exists(), reason="no bundled model yet")
-def test_the_bundled_model_segments_a_photograph(acseg: Acseg, tmp_path: Path) -> None:
+def test_the_bundled_backbone_segments_a_photograph(acseg: Acseg, tmp_path: Path) -> None:
     from acseg.demo import sample_photographs
 
     done = acseg("segment", sample_photographs()[0], "-o", tmp_path / "out")

@@ -101,7 +101,8 @@ def fit(
     if is_first():
         say_backbone(backbone)
     _ = model.pipeline  # what cannot be loaded is said before anything is deleted
-    if overwrite and is_first() and (out / "config.json").exists():
+    if overwrite and is_first() and out.exists():
+        _only_a_model(out)
         with locked(out / "state" / LOCK):
             remove_run(out)
     by: dict[str, Any] = {}
@@ -117,10 +118,25 @@ def fit(
         return
     count = len(model.class_ids)
     if as_json:
-        tell_json({"model": str(out), "classes": count, "run": str(out)}, model.failed_)
+        tell_json({"model": str(out), "classes": count}, model.failed_)
         return
     typer.echo(f"{count} classes; the model is {out}")
     name_failed(model.failed_)
+
+
+def _only_a_model(folder: Path) -> None:
+    """Refuse to delete a folder that holds other things than a model."""
+    from acseg.output.atomic import PARTIAL
+
+    known = {"config.json", "generator.safetensors", "classes.safetensors", "classes.json"}
+    known |= {"training.jsonl", "failed.jsonl", "names.json", "plots", "regions", "state"}
+    other = sorted(p.name for p in folder.iterdir() if p.name not in known)
+    other = [name for name in other if not PARTIAL.fullmatch(name)]  # of a call that was killed
+    if other:
+        raise typer.BadParameter(
+            f"{folder} holds more than a model ({', '.join(other[:3])}); --overwrite would delete "
+            "it, so use another folder"
+        )
 
 
 def _classes(text: str) -> int | str:
