@@ -96,6 +96,30 @@ def test_recipe_runs_and_goes_on(toys: Path, tmp_path: Path, capsys: pytest.Capt
     assert len([one for one in lines(out) if one["row"] == "default"]) == 6
 
 
+def test_fits_on_one_split_and_scores_on_the_other(toys: Path, tmp_path: Path):
+    text = (toys / "recipe.toml").read_text()
+    backbone = next(line for line in text.splitlines() if line.startswith("backbone"))
+    (tmp_path / "recipe.toml").write_text(
+        f"""title = "Splits"
+        {backbone}
+        side = 48
+        sets = ["toys"]
+        fit = "odd"
+        score = "even"
+        crop = "centre-320"
+        rows = [
+            {{ name = "tokens", protocol = "P1", division = "tokens" }},
+            {{ name = "near", protocol = "5-NN", division = "kmeans-3" }},
+            {{ name = "halves", division = "kmeans-2" }},
+        ]"""
+    )
+    out = tmp_path / "results.jsonl"
+    assert main([str(tmp_path / "recipe.toml"), "--root", str(toys), "-o", str(out)]) == 0
+    found = lines(out)
+    assert {one["pictures"] for one in found if "seed" in one} == {3}
+    assert [one["picture"] for one in found if one["row"] == "halves"] == ["1", "3", "5"]
+
+
 @pytest.mark.parametrize("edges", [False, True])
 def test_p3_of_a_perfect_division_is_one(edges: bool):
     truth = np.zeros((6, 8), np.int64)
