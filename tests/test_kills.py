@@ -100,7 +100,7 @@ def test_killed_passes_over_a_collection(
     run = [tiny_run] if command == "predict" else ["--model", tiny_run]
     compare(
         killer,
-        [command, *run, folder, "--device", "cpu", "--precision", "float32"],
+        [command, *run, folder, "--device", "cpu"],
         tmp_path,
         status=1,  # for the broken pictures
         wanted=files_below,
@@ -108,8 +108,13 @@ def test_killed_passes_over_a_collection(
     )
 
 
-def test_a_killed_fit(killer: Any, tiny_backbone: Path, folder: Path, tmp_path: Path) -> None:
-    size = ["--side", 40, "--steps", 12, "--concepts", 4, "--batch", 4, "--classes", 3]
+@pytest.mark.parametrize("division", ["exact", "generator"])
+def test_a_killed_fit(
+    killer: Any, tiny_backbone: Path, folder: Path, tmp_path: Path, division: str
+) -> None:
+    size: list[Any] = ["--set", "side=40", "--classes", 3]
+    if division == "generator":
+        size += ["--steps", 12, "--set", "concepts=4", "--set", "batch_size=4"]
     compare(
         killer,
         ["fit", folder, "--backbone", tiny_backbone, *size, "--device", "cpu"],

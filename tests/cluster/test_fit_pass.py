@@ -21,12 +21,21 @@ def files_of(run: Path) -> dict[str, bytes]:
     return {str(p.relative_to(run)): p.read_bytes() for p in run.rglob("*") if p.is_file()}
 
 
+@pytest.mark.parametrize(
+    ("changed", "chunks"),
+    [({}, 6), ({"division": "exact"}, 3), ({"descriptor": "crop", "granularity": 0.8}, 6)],
+)
 def test_a_cluster_fits_the_bytes_of_one_machine(
-    pictures: Path, tmp_path: Path, tiny_settings: dict[str, Any], without_ray: list[str]
+    pictures: Path,
+    tmp_path: Path,
+    tiny_settings: dict[str, Any],
+    without_ray: list[str],
+    changed: dict[str, Any],
+    chunks: int,
 ) -> None:
-    one = fit(pictures, tmp_path / "one", tiny_settings)
-    many = fit(pictures, tmp_path / "many", tiny_settings, by=RayEncode())
-    assert len(without_ray) == 6  # three chunks, twice
+    one = fit(pictures, tmp_path / "one", tiny_settings | changed)
+    many = fit(pictures, tmp_path / "many", tiny_settings | changed, by=RayEncode())
+    assert len(without_ray) == chunks  # three in each pass
     assert one.failed_ == many.failed_
     assert [path for path, _ in many.failed_] == ["broken.png"]
     assert files_of(tmp_path / "one") == files_of(tmp_path / "many")

@@ -71,7 +71,7 @@ class Pass:
         Told (task, done, of, note).
     by : callable
         What encodes: this machine (`encode_sources`), or a cluster
-        (`acseg.collection.ray_fit.RayEncode`).
+        (`acseg.cluster.fit_pass.RayEncode`).
     """
 
     model: Model
