@@ -2,6 +2,8 @@
 
 Tokens are kept beside FILE. Started again, it goes on from FILE; a row that failed is named,
 costs the others nothing, and is tried again the next time.
+
+P3 and covering are percentages, ms the processor's time for division and drawing of one picture.
 """
 
 import argparse

@@ -23,7 +23,9 @@ class Results:
                 self.lines.append(line)
                 whole.append(text)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{text}\n" for text in whole), encoding="utf-8")
+        part = path.with_name(f"{path.name}.part")
+        part.write_text("".join(f"{text}\n" for text in whole), encoding="utf-8")
+        part.replace(path)
 
     def add(self, **line: Any) -> None:
         """Add a line, at once on disk."""

@@ -39,6 +39,15 @@ def test_names_and_splits_from_the_two_files(folder):
     assert [path.rsplit("/", 1)[1] for path in row.lost] == ["gone.jpg", "gone.png"]
 
 
+def test_splits_may_stand_in_meta_json(folder):
+    (folder / "meta.json").write_text(json.dumps({"splits": {"val": ["a"], "test": ["deep/b"]}}))
+    assert [sample.name for sample in open_dataset("folder", folder, "test")] == ["deep/b"]
+    (folder / "splits.json").write_text(json.dumps({"val": ["deep/b"]}))
+    assert [sample.name for sample in open_dataset("folder", folder)] == ["deep/b"]
+    (folder / "meta.json").write_text(json.dumps({"splits": "see the site"}))
+    assert set(check.split for check in check_dataset("folder", folder).rows) >= {"val", "all"}
+
+
 def test_the_two_halves_share_their_classes_and_no_picture(folder, put):
     for name, label in (("c", 5), ("d", 0), ("e", 1)):
         put(f"images/{name}.jpg")
