@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from acseg.errors import ImageError
-from acseg.images.read import MAX_PIXELS, read_image
+from acseg.images.faults import MAX_PIXELS
+from acseg.images.read import read_image
 
 RED, GREEN, BLUE = (250, 10, 10), (10, 250, 10), (10, 10, 250)
 
@@ -297,7 +298,7 @@ def test_a_header_that_promises_too_much_is_refused_before_decoding(tmp_path: Pa
 
 
 def test_too_many_pixels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("acseg.images.read.MAX_PIXELS", 1000)
+    monkeypatch.setattr("acseg.images.faults.MAX_PIXELS", 1000)
     with pytest.raises(ImageError, match="48 x 32 pixels, more than the 1,000 allowed"):
         read_image(encoded(scene(), "PNG"))
     assert MAX_PIXELS > 100_000_000

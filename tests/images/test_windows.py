@@ -13,9 +13,10 @@ from acseg.errors import ImageError
 from acseg.images import tiff as tiff_module
 from acseg.images import windows as windows_module
 from acseg.images.bands import Reading
+from acseg.images.open_windows import open_windows
 from acseg.images.read import read_image
 from acseg.images.tiff import Tiff
-from acseg.images.windows import open_windows, overview
+from acseg.images.windows import overview
 
 tifffile = pytest.importorskip("tifffile")
 
@@ -198,8 +199,7 @@ def test_beyond_the_limit_windows_are_read_and_the_whole_refused(
 ) -> None:
     array = values()
     path = write(tmp_path / "a.tif", array, tile=(16, 16))
-    for module in ("read", "windows"):
-        monkeypatch.setattr(f"acseg.images.{module}.MAX_PIXELS", 1000, raising=False)
+    monkeypatch.setattr("acseg.images.faults.MAX_PIXELS", 1000)
     with pytest.raises(ImageError, match=r"a\.tif: .* --tile auto"):
         read_image(path)
     with closing(open_windows(path)) as windows:
@@ -211,7 +211,7 @@ def test_beyond_the_limit_windows_are_read_and_the_whole_refused(
     Image.fromarray(array).save(tmp_path / "b.png")
     with pytest.raises(ImageError, match="save it as a TIFF in tiles and pass --tile auto"):
         open_windows(tmp_path / "b.png")
-    monkeypatch.setattr(windows_module, "MOST_PIXELS", 2000)
+    monkeypatch.setattr("acseg.images.open_windows.MOST_PIXELS", 2000)
     with pytest.raises(ImageError, match="71 x 53 pixels, more than the 2,000"):
         open_windows(path)
 
@@ -226,7 +226,7 @@ def test_a_turned_tiff_is_read_upright(tmp_path: Path) -> None:
 def test_a_window_of_a_cut_file_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.tif", values(np.uint16), tile=(16, 16), compression="deflate")
     path.write_bytes(path.read_bytes()[:-3000])
-    monkeypatch.setattr("acseg.images.read.MAX_PIXELS", 1000)
+    monkeypatch.setattr("acseg.images.faults.MAX_PIXELS", 1000)
     with (
         pytest.raises(ImageError, match=r"a\.tif: broken or truncated"),
         closing(open_windows(path)) as windows,

@@ -90,7 +90,7 @@ def test_another_backbone_is_loaded_after_set_params(
     assert model.set_params(steps=3).pipeline.backbone is first
     assert model.set_params(blocks=1).pipeline.backbone is not first
     assert model.pipeline.backbone.blocks == (1,)
-    for change in ({"device": "auto"}, {"precision": "auto"}, {"runtime": "torch"}):
+    for change in ({"device": "auto"}, {"precision": "auto"}, {"runtime": "auto"}):
         second = model.pipeline.backbone
         assert model.set_params(**change).pipeline.backbone is not second
     model.set_params(backbone=tiny_backbone)

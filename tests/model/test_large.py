@@ -1,20 +1,17 @@
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from acseg.concepts.ground import ground_score
 from PIL import Image
 
 from acseg import ACSeg, cli
 from acseg.collection import run_collection
 from acseg.errors import ImageError
 from acseg.images.bands import Reading
-from acseg.images.batch import fitted_size, resize
-from acseg.images.windows import ArrayWindows, open_windows, overview
+from acseg.images.windows import ArrayWindows, open_windows
 from acseg.model.large import find_concepts, layout_for, segment_large
 from acseg.output.label_png import read_labels
 from acseg.output.records import read_classes, read_records
@@ -24,9 +21,13 @@ Photograph = Callable[..., np.ndarray]
 
 @pytest.fixture
 def model(tiny_run: Path) -> ACSeg:
-    model = ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32")
-    model.settings = replace(model.settings, tile=40)
-    return model
+    return ACSeg.from_pretrained(tiny_run, device="cpu", precision="float32", tile=40)
+
+
+def classes_of(model: ACSeg) -> dict[str, Any]:
+    """What makes `segment_large` draw the classes of a model."""
+    background = model.foreground_ != "none"
+    return {"classify": model.classify, "background": background, "names": model.names_}
 
 
 @pytest.mark.parametrize("size", [(130, 170), (41, 300), (300, 40), (100, 90)])
@@ -35,7 +36,8 @@ def test_the_label_map_has_the_size_of_the_picture_and_says_what_was_measured(
     model: ACSeg, photograph: Photograph, tmp_path: Path, size: tuple[int, int], kind: str
 ) -> None:
     image = photograph(3, size)
-    drawn = segment_large(model, ArrayWindows(image), tmp_path / "a.png", kind=kind)  # type: ignore[arg-type]
+    more = classes_of(model) if kind == "classes" else {}
+    drawn = segment_large(model.pipeline, ArrayWindows(image), tmp_path / "a.png", **more)
     labels = read_labels(tmp_path / "a.png")
     assert labels.shape == size
     assert drawn.size == (size[1], size[0])
@@ -61,50 +63,43 @@ def test_the_same_call_gives_the_same_bytes(
 ) -> None:
     image = photograph(3, (150, 110))
     for name in ("a.png", "b.png"):
-        segment_large(model, ArrayWindows(image), tmp_path / name)
+        segment_large(model.pipeline, ArrayWindows(image), tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-@pytest.mark.parametrize("ground", [None, 0.1, 5.0])
 def test_a_picture_of_one_tile_has_the_concepts_that_it_has_as_a_whole(
-    model: ACSeg, photograph: Photograph, tmp_path: Path, ground: float | None
+    model: ACSeg, photograph: Photograph, tmp_path: Path
 ) -> None:
     """With one tile there is nothing to blend: the labels are those of the usual way."""
-    merge = None if ground is None else 0.0
-    model.settings = replace(model.settings, rounds=2, merge=merge, ground=ground)
+    model.set_params(edges=False)
     image = photograph(2, (40, 40))
-    segment_large(model, ArrayWindows(image), tmp_path / "a.png")
+    segment_large(model.pipeline, ArrayWindows(image), tmp_path / "a.png")
     np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), model.segment(image).labels)
-    segment_large(model, ArrayWindows(image), tmp_path / "a.png", kind="classes")
+    more = classes_of(model)
+    segment_large(model.pipeline, ArrayWindows(image), tmp_path / "a.png", **more)
     np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), model.predict(image).labels)
 
 
-def test_the_layout_of_the_whole_picture_decides_on_merging(
-    model: ACSeg, photograph: Photograph
+@pytest.mark.parametrize("granularity", [0.0, 0.5, 1.0])
+def test_granularity_holds_for_tiles(
+    tiny_backbone: Path, photograph: Photograph, tmp_path: Path, granularity: float
 ) -> None:
-    windows = ArrayWindows(photograph(1, (400, 320)))
-    layout = layout_for(model, windows)
-    score = float(ground_score(*_small(model, windows._image)))
-    counts = []
-    for ground in (score - 1e-3, score + 1e-3):
-        model.settings = replace(model.settings, merge=0.0, ground=ground)
-        counts.append(len(find_concepts(model, windows, layout).group.unique()))
-    assert counts[0] < counts[1] == model.settings.concepts
-
-
-def _small(model: ACSeg, image: np.ndarray) -> tuple[torch.Tensor, tuple[int, int]]:
-    size = fitted_size(*image.shape[:2], side=model.side, multiple=model.backbone.patch)
-    features = model.backbone(resize(overview(ArrayWindows(image), size), size)[None])
-    return features.tokens, features.grid
+    model = ACSeg(str(tiny_backbone), side=40, tile=40, device="cpu", granularity=granularity)
+    drawn = segment_large(
+        model.pipeline, ArrayWindows(photograph(3, (130, 170))), tmp_path / "a.png"
+    )
+    assert drawn.tree is not None
+    leaves = len(drawn.tree["sizes"])
+    assert len(drawn.segments) == 1 if granularity == 0 else len(drawn.segments) <= leaves
+    assert [s.id for s in drawn.segments] == list(range(len(drawn.segments)))
 
 
 def test_one_set_of_concepts_serves_the_whole_picture(
     model: ACSeg, photograph: Photograph, tmp_path: Path
 ) -> None:
     """A picture that repeats itself gets the same labels wherever it does."""
-    model.settings = replace(model.settings, merge=None)
     image = np.tile(photograph(1, (80, 80)), (3, 3, 1))
-    segment_large(model, ArrayWindows(image), tmp_path / "a.png")
+    segment_large(model.pipeline, ArrayWindows(image), tmp_path / "a.png")
     labels = read_labels(tmp_path / "a.png")
     inner = labels[80:160, 80:160]
     agree = [
@@ -118,21 +113,13 @@ def test_one_set_of_concepts_serves_the_whole_picture(
 def test_the_concepts_come_from_a_bounded_sample(
     model: ACSeg, photograph: Photograph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = []
-    generate = model._generator()
-
-    def note(pixels: object) -> object:
-        seen.append(pixels.shape)  # type: ignore[attr-defined]
-        return generate(pixels)
-
-    monkeypatch.setattr(model, "_generator", lambda: note)
     monkeypatch.setattr("acseg.model.large.SAMPLE_TILES", 5)
-    monkeypatch.setattr("acseg.model.large.SAMPLE_PIXELS", 60)
+    monkeypatch.setattr("acseg.model.large.SAMPLE_TOKENS", 60)
     windows = ArrayWindows(photograph(0, (400, 400)))
     read = []
     monkeypatch.setattr(windows, "read", lambda *box: read.append(box) or windows._image[:40, :40])
-    find_concepts(model, windows, layout_for(model, windows))
-    assert seen == [(1, 60, 32)]
+    found = find_concepts(model.pipeline, windows, layout_for(model.pipeline, windows))
+    assert len(found.division.leaves) == 60
     assert len(read) == 5
 
 
@@ -173,7 +160,7 @@ def test_a_picture_beyond_the_limit_is_segmented_and_reported(
     tifffile = pytest.importorskip("tifffile")
     image = photograph(2, (600, 900))
     tifffile.imwrite(tmp_path / "a.tif", image, tile=(64, 64), photometric="rgb")
-    monkeypatch.setattr("acseg.images.read.MAX_PIXELS", 500_000)
+    monkeypatch.setattr("acseg.images.faults.MAX_PIXELS", 500_000)
     given = ["segment", str(tmp_path / "a.tif"), "--model", str(tiny_run), "--device", "cpu"]
     capfd.readouterr()
     with pytest.raises(SystemExit) as left:
@@ -202,19 +189,20 @@ def test_bands_and_stretch_of_the_fit_are_those_of_predict(
     with pytest.raises(SystemExit) as left:
         cli.main(
             ["fit", str(tmp_path / "in"), "-o", str(tmp_path / "run"), "--device", "cpu"]
-            + ["--backbone", str(tiny_backbone), "--side", "40", "--steps", "3", "--batch", "2"]
+            + ["--backbone", str(tiny_backbone), "--set", "side=40", "--granularity", "0.9"]
             + ["--classes", "2", "--bands", "6,1,4", "--stretch", "2,98", "--tile", "48"]
         )
     assert not left.value.code
     settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]
+    settings = settings["encoding"]
     assert (settings["bands"], settings["stretch"], settings["tile"]) == ([6, 1, 4], [2, 98], 48)
     model = ACSeg.from_pretrained(tmp_path / "run", device="cpu")
-    assert model.settings.reading == Reading((6, 1, 4), (2, 98))
+    assert model.settings.encoding.reading == Reading((6, 1, 4), (2, 98))
     outcome = run_collection(model, [tmp_path / "in"], tmp_path / "out", kind="classes")
     assert (outcome.written, outcome.failed) == (4, [])
     drawn = read_labels(tmp_path / "out" / "labels" / "0.png")
-    windows = open_windows(tmp_path / "in" / "0.tif", reading=model.settings.reading)
-    segment_large(model, windows, tmp_path / "again.png", kind="classes")
+    windows = open_windows(tmp_path / "in" / "0.tif", reading=model.settings.encoding.reading)
+    segment_large(model.pipeline, windows, tmp_path / "again.png", **classes_of(model))
     np.testing.assert_array_equal(drawn, read_labels(tmp_path / "again.png"))
     with pytest.raises(ImageError, match="has 3 bands, so there is no band 6"):
         model.predict(photograph(0, (40, 40)))
@@ -225,18 +213,17 @@ def test_tiles_leave_no_seam_on_real_photographs(shared: Path, tmp_path: Path) -
     """Labels change no more often across a tile's border than at the lines beside it."""
     from acseg.images.read import read_image
 
-    model = ACSeg.from_pretrained(device="cpu", precision="float32")
-    model.settings = replace(model.settings, tile=160)
+    model = ACSeg.from_pretrained("bundled", device="cpu", precision="float32", tile=160)
     at, beside = [], []
     folder = shared / "labelled" / "camvid" / "images"
     for path in sorted(folder.iterdir())[::90][:2]:
         image = read_image(path)
         windows = ArrayWindows(image)
-        segment_large(model, windows, tmp_path / "a.png")
+        segment_large(model.pipeline, windows, tmp_path / "a.png")
         labels = read_labels(tmp_path / "a.png")
         changes = (labels[:, 1:] != labels[:, :-1]).mean(0)  # of each line between two columns
         edges = set()
-        for tile in layout_for(model, windows).tiles():
+        for tile in layout_for(model.pipeline, windows).tiles():
             _, left, _, width = tile.window
             edges |= {left, left + width} - {0, image.shape[1]}
         for edge in edges:

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from acseg.tiling import draw as draw_module
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acseg.concepts.assignment import upsample_assignment
+from acseg.model import tile_drawing as draw_module
 from acseg.model.tile_drawing import Meter, draw_bands
 from acseg.model.tile_layout import Layout, lay_tiles, ramp
 from acseg.model.tile_scores import BlendedScores

@@ -18,6 +18,7 @@ from acseg import cli
 from acseg.errors import ImageError
 from acseg.images.tiles import read_source
 from acseg.images.walk import find_images
+from acseg.model.folder import read_settings
 from acseg.names import safe_text
 from acseg.output.records import read_records
 from robustness.corpus import Files, build
@@ -97,10 +98,10 @@ def test_fit_names_what_it_cannot_read_and_fits_the_rest(
     tmp_path: Path,
 ) -> None:
     folder, files = corpus
-    size = ("--side", "40", "--steps", "2", "--concepts", "3", "--batch", "2", "--classes", "3")
+    size = ("--set", "side=40", "--classes", "3", "--steps", "2", "--set", "batch_size=2")
     status, err = acseg(
         *("fit", folder, "-o", tmp_path / "run", "--backbone", tiny_backbone, *size),
-        *("--device", "cpu", "--descriptor", "mean-token"),
+        *("--device", "cpu"),
     )
     assert status == 1
     assert "Traceback" not in err
@@ -160,12 +161,14 @@ def test_a_picture_whose_features_are_not_finite_is_named(
         return replace(found, tokens=found.tokens.masked_fill(white[:, None, None], torch.nan))
 
     monkeypatch.setattr(Backbone, "forward", half_broken)
-    backbone = json.loads((tiny_run / "config.json").read_text())["settings"]["backbone"]
+    backbone = json.loads((tiny_run / "config.json").read_text())["settings"]["encoding"][
+        "backbone"
+    ]
     arguments = {
         "segment": ("segment", folder, "--model", tiny_run),
         "predict": ("predict", tiny_run, folder),
-        "fit": ("fit", folder, "--backbone", backbone, "--side", "40", "--steps", "2")
-        + ("--batch", "2", "--classes", "2", "--foreground", "none"),
+        "fit": ("fit", folder, "--backbone", backbone, "--set", "side=40", "--classes", "2")
+        + ("--foreground", "none"),
     }[command]
     more = () if tile is None else ("--tile", tile)
     status, err = acseg(*arguments, "-o", tmp_path / "out", "--device", "cpu", *more)

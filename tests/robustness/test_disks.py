@@ -168,8 +168,8 @@ def test_a_fit_that_ran_out_of_disk_goes_on(
 ) -> None:
     folder = photos(tmp_path / "in", [f"{n}.png" for n in range(8)])
     out = mount("disk", "size=40k")
-    fit = ("fit", folder, "-o", out / "run", "--backbone", tiny_backbone, "--side", "40")
-    fit += ("--steps", "3", "--concepts", "3", "--batch", "2", "--classes", "3")
+    fit = ("fit", folder, "-o", out / "run", "--backbone", tiny_backbone, "--set", "side=40")
+    fit += ("--steps", "3", "--set", "batch_size=2", "--classes", "3")
     done = in_a_process_of_its_own(*fit)
     assert done.status == 2
     assert "No space left" in done.err

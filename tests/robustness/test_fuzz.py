@@ -18,7 +18,7 @@ from acseg.export.export import FORMATS, export_results
 from acseg.images.bands import Reading
 from acseg.images.read import read_image
 from acseg.model.folder import ModelFolder, read_model_folder, write_model_folder
-from acseg.model.settings import Settings
+from acseg.model.settings import GROUPS, NAMES, Settings
 from acseg.output.label_png import read_labels, write_labels
 from acseg.output.png import PngRows, PngWriter
 from acseg.output.records import Record, Segment, read_classes, read_records, write_records
@@ -106,9 +106,9 @@ def test_the_reader_on_a_good_beginning(start: bytes, rest: bytes) -> None:
 def a_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("run")
     weights = {"prototypes": np.ones((5, 6), np.float32), "a.b": np.zeros(3, np.float32)}
-    write_model_folder(
-        folder, ModelFolder(Settings(), weights, np.ones((2, 6), np.float32), {1: "road"})
-    )
+    settings = Settings.of({"division": "generator", "concepts": 5})
+    centres = np.ones((2, 6), np.float32)
+    write_model_folder(folder, ModelFolder(settings, weights, centres, "mean", {1: "road"}))
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -127,12 +127,14 @@ def test_the_run_loader_on_changed_bytes(
 
 
 @bounded
-@given(st.dictionaries(st.sampled_from([*Settings.__dataclass_fields__]), trees), trees, trees)
+@given(st.dictionaries(st.sampled_from(NAMES), trees), trees, trees)
 def test_the_run_loader_on_other_values(
     a_run: dict[str, bytes], tmp_path: Path, changed: dict[str, Any], names: Any, becomes: Any
 ) -> None:
     config = json.loads(a_run["config.json"])
-    config["settings"] |= changed
+    for name, value in changed.items():
+        group = next((g for g, own in GROUPS.items() if name in own.__dataclass_fields__), None)
+        (config["settings"] if group is None else config["settings"][group])[name] = value
     config |= {"names": names, "becomes": becomes}
     for name, data in (a_run | {"config.json": json.dumps(config).encode()}).items():
         (tmp_path / name).write_bytes(data)

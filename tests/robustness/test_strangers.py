@@ -1,4 +1,4 @@
-"""A RUN from a stranger can do nothing but fail clearly."""
+"""A model from a stranger can do nothing but fail clearly."""
 
 import json
 import os
@@ -14,25 +14,27 @@ from safetensors.numpy import load_file, save_file
 
 from acseg import ACSeg, cli
 from acseg.errors import AcsegError, BackboneError, ModelError
-from acseg.model.folder import read_config, read_model_folder
-from acseg.model.settings import Settings
+from acseg.model.folder import read_model_folder, read_settings
+from acseg.model.settings import GROUPS, NAMES, Settings
 
 Run = Callable[..., Path]
 
 
 @pytest.fixture
 def run(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of a sound RUN, to be changed."""
+    """A copy of a sound model, to be changed."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     return Path(shutil.copytree(tiny_run, tmp_path / "run"))
 
 
 def change(run: Path, **settings: Any) -> None:
-    """Write other settings into a RUN, as a stranger may: without any check."""
+    """Write other settings into a model, as a stranger may: without any check."""
     path = run / "config.json"
     config = json.loads(path.read_text())
-    config["settings"] |= settings
+    for name, value in settings.items():
+        group = next((g for g, own in GROUPS.items() if name in own.__dataclass_fields__), None)
+        (config["settings"] if group is None else config["settings"][group])[name] = value
     path.write_text(json.dumps(config))
 
 
@@ -40,25 +42,28 @@ def test_the_copy_itself_is_sound(run: Path) -> None:
     assert ACSeg.from_pretrained(run, device="cpu").centres_ is not None
 
 
+SOUND = json.dumps({"format": 2, "settings": Settings().to_json()})[:-1]
 TEXTS = {
     "empty": "",
     "deep": "[" * 200_000,
     "deep and closed": "[" * 200_000 + "]" * 200_000,
     "deep tables": '{"a":' * 100_000,
-    "nan": '{"format": 1, "settings": {"merge": NaN}}',
-    "infinite": '{"format": 1, "settings": {"learning_rate": 1e999}}',
+    "nan": '{"format": 2, "settings": {"seed": NaN}}',
+    "infinite": '{"format": 2, "settings": {"training": {"learning_rate": 1e999}}}',
+    "old": '{"format": 1, "settings": {"merge": 0.5}, "names": {}}',
+    "new": '{"format": 3}',
     "long number": '{"format": ' + "9" * 100_000 + "}",
     "list": "[1, 2, 3]",
     "text": '"acseg"',
     "null": "null",
     "format list": '{"format": [1]}',
-    "settings list": '{"format": 1, "settings": []}',
-    "settings text": '{"format": 1, "settings": "rm -rf"}',
-    "names number": '{"format": 1, "settings": {}, "names": 3}',
-    "names nested": '{"format": 1, "settings": {}, "names": {"1": {"a": 1}}}',
-    "names far": '{"format": 1, "settings": {}, "names": {"99999999999999999999": "a"}}',
-    "names long": '{"format": 1, "settings": {}, "names": {"1": "' + "a" * 10**6 + '"}}',
-    "surrogate": '{"format": 1, "settings": {"backbone": "\\ud800"}}',
+    "settings list": '{"format": 2, "settings": []}',
+    "settings text": '{"format": 2, "settings": "rm -rf"}',
+    "names number": SOUND + ', "names": 3}',
+    "names nested": SOUND + ', "names": {"1": {"a": 1}}}',
+    "names far": SOUND + ', "names": {"99999999999999999999": "a"}}',
+    "names long": SOUND + ', "names": {"1": "' + "a" * 10**6 + '"}}',
+    "surrogate": SOUND.replace('"bundled"', '"\\ud800"') + "}",
     "bytes": "\x00\xff\xfe",
     "pickle": "\x80\x04\x95cposix\nsystem\n(S'true'\ntR.",
 }
@@ -71,13 +76,14 @@ def test_a_config_that_is_none_is_one_line(run: Path, name: str) -> None:
         ACSeg.from_pretrained(run, device="cpu")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 1000
+    assert "names" in str(caught.value) or not name.startswith("names")
 
 
 def test_a_config_of_many_bytes_is_refused_before_it_is_read(run: Path) -> None:
     with (run / "config.json").open("wb") as file:
         file.truncate(2**40)  # sparse: takes no room
     with pytest.raises(ModelError, match=r"config\.json: 1,099,511,627,776 bytes, more than"):
-        read_config(run)
+        read_settings(run)
 
 
 @pytest.mark.parametrize("file", ["config.json", "generator.safetensors", "classes.safetensors"])
@@ -91,7 +97,7 @@ def test_what_is_no_file_is_refused_and_nobody_waits(run: Path, file: str, what:
     else:
         (run / file).symlink_to("/dev/zero" if what == "device" else run / file)
     if (file, what) == ("classes.safetensors", "loop"):
-        pytest.skip("a link that leads nowhere is no file: a RUN without classes")
+        pytest.skip("a link that leads nowhere is no file: a model without classes")
     with pytest.raises(ModelError, match=file.replace(".", r"\.")):
         read_model_folder(run)
 
@@ -102,7 +108,7 @@ WRONG: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("name", [field for field in Settings.__dataclass_fields__])
+@pytest.mark.parametrize("name", NAMES)
 def test_settings_of_wrong_types_and_sizes_are_refused_or_harmless(run: Path, name: str) -> None:
     refused = []
     for value in WRONG:

@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from acseg.images.open_windows import open_windows
 from acseg.images.tiles import is_tiled, picture_size
 from acseg.images.walk import Source
-from acseg.images.windows import open_windows
 from acseg.model import ACSeg
 from acseg.model.large import segment_large
 from acseg.output.atomic import write_atomic

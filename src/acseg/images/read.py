@@ -8,26 +8,27 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from acseg.errors import ImageError
+from acseg.images import faults
 from acseg.images.bands import PLAIN, Measure, Reading, UnfitError, shown_bands, to_bytes
+from acseg.images.faults import (
+    MIN_SIDE,
+    RefusedError,
+    TooLargeError,
+    check_size,
+    explain,
+)
 from acseg.images.tiff import NODATA_TAG, STARTS, MissingTifffileError
 from acseg.images.windows import TiffWindows, overview
 from acseg.names import safe_text
-
-MIN_SIDE = 8
-"""Pictures with a shorter side than this many pixels are refused."""
-
-MAX_PIXELS = 178_956_970
-"""Pictures with more pixels than this are refused before they are decoded (Pillow's limit)."""
 
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF")
 # Of large pictures and odd tags, both of which are seen to here. For good, and not around each
 # picture: Python's `catch_warnings` may not be used in threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-_IN_TILES = "save it as a TIFF in tiles and pass --tile auto, or make it smaller"
 _ORIENTATION = 0x0112  # the EXIF tag
 
 
@@ -89,19 +90,11 @@ def read_image(
         if isinstance(source, np.ndarray):
             return _finish(_from_array(source, reading))
         if isinstance(source, Image.Image):
-            _check_size(*source.size)
+            check_size(*source.size)
             return _finish(_pixels(source, reading))
         return _finish(_from_file(source, short_side, reading))
     except Exception as error:  # decoders raise nearly everything on broken data
         raise ImageError(f"{called}: {explain(error)}") from error
-
-
-class _Refused(Exception):  # noqa: N818 - never leaves this file
-    """A reason, in words for people."""
-
-
-class _TooLarge(_Refused):
-    """More pixels than are read at once."""
 
 
 def _called(source: object) -> str:
@@ -112,35 +105,6 @@ def _called(source: object) -> str:
     if isinstance(source, Image.Image):
         return safe_text(getattr(source, "filename", "") or "the picture given")
     return "the array given" if isinstance(source, np.ndarray) else type(source).__name__
-
-
-def explain(error: Exception) -> str:
-    """Say in words for people why a picture cannot be read."""
-    if isinstance(error, _Refused | UnfitError):
-        return str(error)
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, PermissionError):
-        return "permission denied"
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"more than the {MAX_PIXELS:,} pixels allowed; {_IN_TILES}"
-    if isinstance(error, MemoryError):
-        return "too large for the memory of this machine"
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture, or of a kind that is not read, whatever its name says"
-    if isinstance(error, OSError) and error.errno is not None:  # its text would name the path
-        return f"cannot be read ({error.strerror})"
-    detail = str(error).strip().splitlines()
-    return f"broken or truncated ({detail[0] if detail else type(error).__name__})"
-
-
-def _check_size(width: int, height: int) -> None:
-    if min(width, height) < MIN_SIDE:
-        raise _Refused(f"{width} x {height} pixels; each side needs at least {MIN_SIDE}")
-    if width * height > MAX_PIXELS:
-        raise _TooLarge(
-            f"{width} x {height} pixels, more than the {MAX_PIXELS:,} allowed; {_IN_TILES}"
-        )
 
 
 @lru_cache(maxsize=1)
@@ -154,12 +118,12 @@ def _from_file(source: str | Path | bytes, short_side: int | None, reading: Read
     if isinstance(source, bytes):
         return _from_stream(io.BytesIO(source), short_side, reading)
     if not isinstance(source, str | Path):
-        raise _Refused("a path, bytes, a PIL image or an array is needed")
+        raise RefusedError("a path, bytes, a PIL image or an array is needed")
     path = Path(source)
     if path.is_dir():
-        raise _Refused("a folder, not a picture")
+        raise RefusedError("a folder, not a picture")
     if path.exists() and not path.is_file():
-        raise _Refused("not a regular file")
+        raise RefusedError("not a regular file")
     with path.open("rb") as stream:
         return _from_stream(stream, short_side, reading)
 
@@ -168,7 +132,7 @@ def _from_stream(stream: BinaryIO, short_side: int | None, reading: Reading) -> 
     start = stream.read(4)
     stream.seek(0)
     if not start:
-        raise _Refused("the file is empty")
+        raise RefusedError("the file is empty")
     if start in STARTS and not reading.plain:
         return _from_tiff(stream, None, short_side, reading)
     try:
@@ -176,8 +140,8 @@ def _from_stream(stream: BinaryIO, short_side: int | None, reading: Reading) -> 
     except MemoryError:
         raise
     except Exception as error:
-        large = isinstance(error, _TooLarge | Image.DecompressionBombError)
-        if start in STARTS and (large or not isinstance(error, _Refused | UnfitError)):
+        large = isinstance(error, TooLargeError | Image.DecompressionBombError)
+        if start in STARTS and (large or not isinstance(error, RefusedError | UnfitError)):
             stream.seek(0)
             return _from_tiff(stream, error, short_side, reading)
         raise
@@ -185,7 +149,7 @@ def _from_stream(stream: BinaryIO, short_side: int | None, reading: Reading) -> 
 
 def _decode(stream: BinaryIO, short_side: int | None, reading: Reading) -> np.ndarray:
     with Image.open(stream, formats=_formats()) as picture:
-        _check_size(*picture.size)
+        check_size(*picture.size)
         if short_side is not None and picture.format == "JPEG":
             factor = max(1, min(picture.size) // short_side)
             picture.draft(None, (picture.width // factor, picture.height // factor))
@@ -268,31 +232,31 @@ def _from_tiff(
     try:
         windows = TiffWindows(stream, reading)
     except MissingTifffileError:
-        if isinstance(first, _Refused):
+        if isinstance(first, RefusedError):
             raise first from None
         more = f"more than Pillow ({first})" if first else "tifffile to choose bands"
-        raise _Refused(f"a TIFF that needs {more}; pip install 'acseg[tiff]'") from None
+        raise RefusedError(f"a TIFF that needs {more}; pip install 'acseg[tiff]'") from None
     with closing(windows):
         height, width = windows.height, windows.width
-        if height * width > MAX_PIXELS and short_side and windows.tiff.orientation == 1:
+        if height * width > faults.MAX_PIXELS and short_side and windows.tiff.orientation == 1:
             scale = min(1.0, short_side / min(height, width))
             size = max(MIN_SIDE, round(height * scale)), max(MIN_SIDE, round(width * scale))
             return overview(windows, size)
-        _check_size(width, height)
+        check_size(width, height)
         return _upright(windows.read(0, 0, height, width), windows.tiff.orientation)
 
 
 def _from_array(values: np.ndarray, reading: Reading) -> np.ndarray:
     if not reading.plain and values.ndim in (2, 3) and values.dtype.kind in "biuf":
-        _check_size(values.shape[1], values.shape[0])
+        check_size(values.shape[1], values.shape[0])
         values = np.atleast_3d(values)
         values = values[..., [b - 1 for b in shown_bands(values.shape[2], reading)]]
         values = (
             values if reading.stretch is None else _shown(values, Reading(None, reading.stretch))
         )
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (1, 3, 4)):
-        raise _Refused(f"shape {values.shape}, expected (H, W) or (H, W, 1, 3 or 4)")
-    _check_size(values.shape[1], values.shape[0])
+        raise RefusedError(f"shape {values.shape}, expected (H, W) or (H, W, 1, 3 or 4)")
+    check_size(values.shape[1], values.shape[0])
     if values.dtype == bool:
         values = values.astype(np.uint8) * 255
     elif values.dtype == np.uint16:
@@ -300,12 +264,14 @@ def _from_array(values: np.ndarray, reading: Reading) -> np.ndarray:
     elif np.issubdtype(values.dtype, np.floating):
         low, high = float(values.min()), float(values.max())
         if not (low >= -1e-3 and high <= 1 + 1e-3):  # NaN too
-            raise _Refused(
+            raise RefusedError(
                 f"float values in {low:.4g}..{high:.4g}, expected 0..1; scale them first"
             )
         values = (values.clip(0, 1) * 255).round().astype(np.uint8)
     elif values.dtype != np.uint8:
-        raise _Refused(f"values of type {values.dtype}, expected uint8, uint16 or float in 0..1")
+        raise RefusedError(
+            f"values of type {values.dtype}, expected uint8, uint16 or float in 0..1"
+        )
     return _three_channels(values)
 
 
@@ -324,5 +290,5 @@ def _three_channels(values: np.ndarray) -> np.ndarray:
 
 def _finish(values: np.ndarray) -> np.ndarray:
     height, width = values.shape[:2]
-    _check_size(width, height)
+    check_size(width, height)
     return np.array(values, dtype=np.uint8, order="C")

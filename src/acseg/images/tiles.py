@@ -9,10 +9,11 @@ import numpy as np
 from PIL import Image
 
 from acseg.images.bands import PLAIN, Reading
+from acseg.images.open_windows import open_windows
 from acseg.images.read import read_image
 from acseg.images.tiff import Tiff
 from acseg.images.walk import Source
-from acseg.images.windows import Windows, open_windows, starts_as_tiff
+from acseg.images.windows import Windows, starts_as_tiff
 
 LARGE = 25_000_000
 """With "auto", pictures of more pixels than this are read in tiles."""

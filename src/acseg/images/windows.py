@@ -1,7 +1,7 @@
 """Pictures opened for reading windows: any rectangle as (h, w, 3) uint8 RGB, upright.
 
 A TIFF is read window by window, however large it is. Any other picture is decoded once and kept,
-so it has to fit `acseg.images.read.MAX_PIXELS`.
+so it has to fit `acseg.images.faults.MAX_PIXELS`.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,8 @@ from PIL import Image
 
 from acseg.errors import ImageError
 from acseg.images.bands import PLAIN, Limits, Measure, Reading, shown_bands, to_bytes
+from acseg.images.faults import explain
 from acseg.images.tiff import PALETTE, RGB, STARTS, Tiff
-
-MOST_PIXELS = 2**33
-"""Pictures with more pixels than this (92,000 x 92,000) are refused in tiles too."""
 
 PIECE = 2**22  # pixels that are turned into RGB at once
 
@@ -135,8 +133,6 @@ class NamedWindows:
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
         """Read a window; ImageError, with name and reason, where the file is broken there."""
-        from acseg.images.read import explain
-
         try:
             return self._windows.read(top, left, height, width)
         except Exception as error:  # decoders raise nearly everything on broken data
@@ -165,52 +161,6 @@ def pieces(height: int, width: int) -> Iterator[tuple[int, int]]:
     rows = max(1, PIECE // max(1, width))
     for top in range(0, height, rows):
         yield top, min(rows, height - top)
-
-
-def open_windows(path: Path, *, reading: Reading = PLAIN, name: str | None = None) -> Windows:
-    """Open a picture for reading windows.
-
-    Parameters
-    ----------
-    path : Path
-    reading : Reading
-        Which bands, and how they are stretched: over the whole picture, not each window.
-    name : str, optional
-        What to call the picture in errors.
-
-    Raises
-    ------
-    ImageError
-        With the name and the reason, as `acseg.images.read.read_image`.
-    """
-    from acseg.images.read import MAX_PIXELS, explain, read_image
-
-    called = name or str(path)
-    try:
-        found = TiffWindows(path, reading) if starts_as_tiff(path) else None
-        if found is not None:
-            pixels = found.height * found.width
-            if found.tiff.orientation == 1 and MAX_PIXELS < pixels <= MOST_PIXELS:
-                return NamedWindows(found, called)
-            if found.tiff.orientation == 1 and pixels <= MAX_PIXELS and _opens_alone(found):
-                return NamedWindows(found, called)
-            found.close()
-            if pixels > MAX_PIXELS:
-                size = f"{found.width} x {found.height} pixels"
-                why = f"more than the {MOST_PIXELS:,} that are read in tiles"
-                if pixels <= MOST_PIXELS:
-                    why = "and turned by its orientation tag; save it upright"
-                raise ImageError(f"{called}: {size}, {why}")
-    except ImageError:
-        raise
-    except Exception as error:
-        raise ImageError(f"{called}: {explain(error)}") from error
-    return ArrayWindows(read_image(path, name=name, reading=reading))
-
-
-def _opens_alone(found: TiffWindows) -> bool:
-    """Whether windows of this TIFF are what reading it as a whole would give."""
-    return found.tiff.is_rgb and min(found.height, found.width) >= 8
 
 
 def starts_as_tiff(path: Path) -> bool:

@@ -478,6 +478,10 @@ cache_gigabytes
             draws.update(zip(alike, later(torch.stack([images[i] for i in alike])), strict=True))
         return [draws[i](picture) for i, picture in enumerate(pictures)]
 
+    def __dir__(self) -> list[str]:
+        """List the attributes; scikit-learn would look at each, and so load the backbone."""
+        return list(object.__dir__(self))
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the pipeline, which is loaded again where the object is unpickled."""
         return {**super().__getstate__(), "_pipeline": None, "_loaded": ()}

@@ -68,11 +68,19 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Table:
-    """What is drawn for each leaf (n,), and how sure each label is."""
+    """What is drawn for each part (R,), and how sure each label is."""
 
     labels: NDArray[np.uint8]
     confidence: Mapping[int, float]
     names: Mapping[int, str]
+
+    def numbered(self, used: NDArray[np.uint8]) -> "Table":
+        """Number the labels that are used 0, 1, ..., in their order."""
+        kept = np.unique(used).tolist()
+        place = {label: number for number, label in enumerate(kept)}
+        labels = np.array([place.get(label, 0) for label in self.labels.tolist()], np.uint8)
+        sure = {place[label]: c for label, c in self.confidence.items() if label in place}
+        return Table(labels, sure, self.names)
 
 
 def segment_large(
@@ -117,17 +125,17 @@ def segment_large(
         raise ValueError("large pictures need classes of mean tokens, not of crops")
     path.parent.mkdir(parents=True, exist_ok=True)
     layout = layout_for(pipeline, windows)
-    concepts = find_concepts(pipeline, windows, layout)
+    concepts, g = find_concepts(pipeline, windows, layout), pipeline.settings.dividing.granularity
+    vectors = concepts.division.means(g)  # (R, D)
     if classify is None:
-        table = _concept_table(concepts, pipeline.settings.dividing.granularity)
+        table = _concept_table(concepts, g)
     else:
-        g = pipeline.settings.dividing.granularity
         table = _class_table(concepts.leaves.regions(g), classify, background, names or {})
     tree = concepts.division.tree.to_dict() if classify is None else None
     with BlendedScores(layout, len(table.labels), folder=path.parent) as scores:
         count, done = len(layout.tops) * len(layout.lefts), 0
         for tiles, images in _batches(pipeline, windows, layout, list(layout.tiles())):
-            grids = _scores(concepts, _encoded(pipeline, images).tokens)
+            grids = _scores(vectors, _encoded(pipeline, images).tokens)
             for tile, grid in zip(tiles, grids, strict=True):
                 cells = grid.unflatten(0, (layout.high, layout.wide)).cpu().numpy()
                 scores.add(tile.row, tile.column, cells)
@@ -138,12 +146,19 @@ def segment_large(
         scale = min(1.0, OVERVIEW / long)
         small = max(1, round(windows.height * scale)), max(1, round(windows.width * scale))
         owners = np.flatnonzero(scores.owned).tolist()
-        meter = Meter(windows.height, windows.width, small)
-        with PngWriter(path, windows.height, windows.width, _colours()) as png:
-            for top, places in draw_bands(scores, owners):
-                labels = table.labels[owners][places]
-                meter.add(top, labels)
-                png.write(labels)
+        if classify is None:
+            table = table.numbered(table.labels[owners])
+        while True:  # once, but where a concept owns tokens and yet no pixel
+            meter = Meter(windows.height, windows.width, small)
+            with PngWriter(path, windows.height, windows.width, _colours()) as png:
+                for top, places in draw_bands(scores, owners):
+                    labels = table.labels[owners][places]
+                    meter.add(top, labels)
+                    png.write(labels)
+            if classify is not None or len(meter.found) == len(set(table.labels[owners])):
+                break
+            owners = [owner for owner in owners if table.labels[owner] in meter.found]
+            table = table.numbered(table.labels[owners])
     segments = meter.segments(dict(table.confidence), dict(table.names))
     size = (windows.width, windows.height)
     return Drawn(size, segments, overview(windows, small), meter.small, tree)
@@ -186,7 +201,7 @@ def _concept_table(concepts: Concepts, granularity: float) -> Table:
     part = concepts.division.tree.cut(granularity)
     sure = concept_confidence(concepts.part_scores(part)).cpu().tolist()
     confidence = {n: round(c, 4) for n, c in enumerate(sure)}
-    return Table(part.numpy().astype(np.uint8), confidence, {})
+    return Table(np.arange(len(sure), dtype=np.uint8), confidence, {})
 
 
 def _class_table(
@@ -199,7 +214,7 @@ def _class_table(
         for c in np.unique(ids)
         if not (background and c == BACKGROUND)
     }
-    return Table(ids[regions.part.cpu().numpy()].astype(np.uint8), confidence, names)
+    return Table(ids.astype(np.uint8), confidence, names)
 
 
 def _sample(pipeline: Pipeline, layout: Layout) -> list[Tile]:
@@ -228,9 +243,9 @@ def _encoded(pipeline: Pipeline, images: Tensor) -> Features:
 
 
 @torch.inference_mode()
-def _scores(concepts: Concepts, tokens: Tensor) -> Tensor:
-    """Score tokens (B, N, D) against the leaves: (B, N, n)."""
-    return concept_scores(tokens, concepts.division.concepts.expand(len(tokens), -1, -1))
+def _scores(vectors: Tensor, tokens: Tensor) -> Tensor:
+    """Score tokens (B, N, D) against parts (R, D): (B, N, R)."""
+    return concept_scores(tokens, vectors.expand(len(tokens), -1, -1))
 
 
 def _colours() -> NDArray[np.uint8]:
