@@ -91,7 +91,7 @@ def test_the_reference_holds_the_public_names(site: Path) -> None:
     anchors = Page(site / "reference.html").anchors
     found = {anchor.rpartition(".")[2] for anchor in anchors}
     assert set(acseg.__all__) <= found
-    assert {"acseg.model.acseg.ACSeg.fit", "acseg.model.acseg.ACSeg.set_params"} <= anchors
+    assert {"acseg.model.acseg.ACSeg.fit", "acseg.model.acseg.ACSeg.from_pretrained"} <= anchors
     assert "acseg.model.segmentation.Segmentation.at" in anchors
     assert "acseg.export.single.to_coco" in anchors
 
