@@ -11,7 +11,8 @@ from acseg import ACSeg, cli
 from acseg.collection import run_collection
 from acseg.errors import ImageError
 from acseg.images.bands import Reading
-from acseg.images.windows import ArrayWindows, open_windows
+from acseg.images.open_windows import open_windows
+from acseg.images.windows import ArrayWindows
 from acseg.model.large import find_concepts, layout_for, segment_large
 from acseg.output.label_png import read_labels
 from acseg.output.records import read_classes, read_records
@@ -158,9 +159,9 @@ def test_a_picture_beyond_the_limit_is_segmented_and_reported(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     tifffile = pytest.importorskip("tifffile")
-    image = photograph(2, (600, 900))
+    image = photograph(2, (1200, 1800))
     tifffile.imwrite(tmp_path / "a.tif", image, tile=(64, 64), photometric="rgb")
-    monkeypatch.setattr("acseg.images.faults.MAX_PIXELS", 500_000)
+    monkeypatch.setattr("acseg.images.faults.MAX_PIXELS", 1_500_000)
     given = ["segment", str(tmp_path / "a.tif"), "--model", str(tiny_run), "--device", "cpu"]
     capfd.readouterr()
     with pytest.raises(SystemExit) as left:
@@ -168,7 +169,7 @@ def test_a_picture_beyond_the_limit_is_segmented_and_reported(
     assert left.value.code == 1
     assert "pass --tile auto" in capfd.readouterr().err
     with pytest.raises(SystemExit) as left:
-        cli.main([*given, "-o", str(tmp_path / "tiled"), "--tile", "160"])
+        cli.main([*given, "-o", str(tmp_path / "tiled"), "--tile", "320"])
     assert not left.value.code
     assert capfd.readouterr().err == ""
     page = (tmp_path / "tiled" / "index.html").read_text(encoding="utf-8")

@@ -18,7 +18,6 @@ from acseg import cli
 from acseg.errors import ImageError
 from acseg.images.tiles import read_source
 from acseg.images.walk import find_images
-from acseg.model.folder import read_settings
 from acseg.names import safe_text
 from acseg.output.records import read_records
 from robustness.corpus import Files, build

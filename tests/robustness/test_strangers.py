@@ -183,7 +183,7 @@ def test_weights_of_absurd_size_are_refused_before_they_are_read(run: Path) -> N
         read_model_folder(run)
 
 
-@pytest.mark.parametrize("shape", [(4, 31), (3, 32), (4, 32, 1), (0, 32), (4, 10**6)])
+@pytest.mark.parametrize("shape", [(4, 31), (3, 32), (4, 32, 1), (0, 32), (4, 0), (4, 10**6)])
 def test_prototypes_of_another_shape_are_refused(run: Path, shape: tuple[int, ...]) -> None:
     weights = load_file(run / "generator.safetensors")
     save_file(weights | {"prototypes": np.ones(shape, np.float32)}, run / "generator.safetensors")
@@ -199,6 +199,15 @@ def test_weights_more_or_fewer_than_there_are_are_refused(run: Path) -> None:
     del weights[sorted(set(weights) - {"prototypes"})[0]]
     save_file(weights, run / "generator.safetensors")
     with pytest.raises(ModelError, match="does not fit"):
+        ACSeg.from_pretrained(run, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["project", "steps.0.feed_forward.1.weight", "prototypes"])
+@pytest.mark.parametrize("shape", [(), (0,), (10**7,), (10**6, 4), (0, 0), (2, 2, 2)])
+def test_tables_of_other_shapes_are_refused(run: Path, name: str, shape: tuple[int, ...]) -> None:
+    weights = load_file(run / "generator.safetensors")
+    save_file(weights | {name: np.ones(shape, np.float32)}, run / "generator.safetensors")
+    with pytest.raises(ModelError, match=r"generator\.safetensors"):
         ACSeg.from_pretrained(run, device="cpu")
 
 

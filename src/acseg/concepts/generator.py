@@ -185,21 +185,25 @@ def generator_like(weights: Mapping[str, Tensor]) -> AdaptiveConceptGenerator:
         Where there are no prototypes (k, D), or the weights are those of another network.
     """
     prototypes, project = weights.get("prototypes"), weights.get("project")
-    if prototypes is None or prototypes.ndim != 2:
-        raise ValueError("expected prototypes (k, D)")
-    distinct = len({name.split(".")[1] for name in weights if name.startswith("steps.")})
     hidden = weights.get("steps.0.feed_forward.1.weight")
+    if prototypes is None or any(
+        w.ndim != 2 for w in (prototypes, project, hidden) if w is not None
+    ):
+        raise ValueError("expected prototypes (k, D), and tables of two dimensions beside them")
+    distinct = len({name.split(".")[1] for name in weights if name.startswith("steps.")})
     k, inner = prototypes.shape
-    generator = AdaptiveConceptGenerator(
-        inner if project is None else project.shape[0],
-        concepts=k,
-        steps=6 if distinct == 1 else max(1, distinct),
-        width=4 if hidden is None else max(1, hidden.shape[0] // inner),
-        shared=distinct == 1,
-        inner=None if project is None else inner,
-    )
+    with torch.device("meta"):  # takes no memory, however large a stranger's weights claim to be
+        generator = AdaptiveConceptGenerator(
+            inner if project is None else project.shape[0],
+            concepts=k,
+            steps=6 if distinct == 1 else max(1, distinct),
+            width=4 if hidden is None else max(1, hidden.shape[0] // max(1, inner)),
+            shared=distinct == 1,
+            inner=None if project is None else inner,
+        )
+    own = {name: weight.float().clone() for name, weight in weights.items()}
     try:
-        generator.load_state_dict({name: weight.float() for name, weight in weights.items()})
+        generator.load_state_dict(own, assign=True)
     except RuntimeError as error:
         raise ValueError(" ".join(str(error).split())[:200]) from error
     return generator.eval().requires_grad_(False)

@@ -1,7 +1,7 @@
 """The settings of a model, in small groups: what `fit` was told and what config.json keeps."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -52,7 +52,8 @@ class Encoding:
     def __post_init__(self) -> None:
         _text("backbone", self.backbone)
         if self.blocks is not None:
-            blocks = (self.blocks,) if isinstance(self.blocks, int) else tuple(self.blocks)
+            many = isinstance(self.blocks, Sequence) and not isinstance(self.blocks, str)
+            blocks = tuple(self.blocks) if many else (self.blocks,)
             if not blocks or not all(type(b) is int and b != 0 for b in blocks):
                 raise ValueError(f"blocks must be whole numbers other than 0, not {self.blocks!r}")
             object.__setattr__(self, "blocks", blocks)
