@@ -129,6 +129,7 @@ def test_an_out_that_is_read_only_is_one_line_and_status_2(
     acseg: Acseg,
     mount: Callable[..., Path],
     tiny_run: Path,
+    tiny_backbone: Path,
     photos: Photos,
     tmp_path: Path,
     command: str,
@@ -138,7 +139,7 @@ def test_an_out_that_is_read_only_is_one_line_and_status_2(
     arguments: dict[str, tuple[Any, ...]] = {
         "segment": ("segment", folder, "--model", tiny_run),
         "predict": ("predict", tiny_run, folder),
-        "fit": ("fit", folder, "--steps", "2"),
+        "fit": ("fit", folder, "--backbone", tiny_backbone),
     }
     for place in (out, out / "below"):
         done = acseg(*arguments[command], "-o", place)
@@ -153,9 +154,9 @@ def test_a_limit_on_the_size_of_files_fails_the_pictures_beyond_it_and_no_other(
 ) -> None:
     """What a quota does, without being root."""
     folder = photos(tmp_path / "in", ["small.png"], size=(40, 40))
-    photos(folder, ["large.png"], size=(900, 900))
+    photos(folder, ["large.png"], size=(1500, 1500))
     out = tmp_path / "out"
-    done = acseg("segment", folder, "-o", out, "--model", tiny_run, most_bytes=60_000)
+    done = acseg("segment", folder, "-o", out, "--model", tiny_run, most_bytes=200_000)
     assert done.status == 1
     assert done.err.startswith("failed: large.png: cannot write its result: ")
     assert (out / "labels" / "small.png").is_file()
