@@ -156,7 +156,7 @@ def test_a_limit_on_the_size_of_files_fails_the_pictures_beyond_it_and_no_other(
     folder = photos(tmp_path / "in", ["small.png"], size=(40, 40))
     photos(folder, ["large.png"], size=(1500, 1500))
     out = tmp_path / "out"
-    done = acseg("segment", folder, "-o", out, "--model", tiny_run, most_bytes=200_000)
+    done = acseg("segment", folder, "-o", out, "--model", tiny_run, most_bytes=120_000)
     assert done.status == 1
     assert done.err.startswith("failed: large.png: cannot write its result: ")
     assert (out / "labels" / "small.png").is_file()
