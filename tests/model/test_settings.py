@@ -46,6 +46,10 @@ def test_every_name_has_its_place_once() -> None:
 def test_known_backbones_bring_what_they_were_measured_to_need() -> None:
     bundled = Settings.of({"backbone": "bundled"}).encoding
     assert (bundled.side, bundled.stride) == (160, 4)
+    assert Settings.of({"backbone": "bundled"}).dividing.granularity == 0.25
+    assert Settings.of({"backbone": "bundled", "granularity": 0.5}).dividing.granularity == 0.5
+    assert Settings.of({}).flat()["granularity"] == 0.25  # bundled is the default here
+    assert Settings.of({"backbone": "some/vit"}).dividing.granularity == 0.5
     dino = Settings.of({"backbone": "dinov2-small"}).encoding
     assert (dino.side, dino.blocks) == (336, (9, 12))
     own = Settings.of({"backbone": "bundled", "side": 64, "stride": 8}).encoding

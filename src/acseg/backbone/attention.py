@@ -9,7 +9,7 @@ In float32 torch's fused attention is the fastest on a processor: 14 ms for 769 
 on one core, against 17 ms for plain products in bands of rows and 32 ms for one product (AVX2). In
 bfloat16 it takes its products in float32 whatever it is given, so on a processor with bfloat16 in
 hardware plain products are several times faster, provided the scores between two of them stay in
-the cache: hence a band of rows at a time. See docs/performance.md.
+the cache: hence a band of rows at a time.
 """
 
 from collections.abc import Callable, Sequence

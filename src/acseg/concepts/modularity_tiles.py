@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-TILE = {"cpu": 400, "cuda": 2048}  # side of a tile in tokens, measured: docs/performance.md
+TILE = {"cpu": 400, "cuda": 2048}  # side of a tile in tokens, measured
 AFFINITY_BYTES = 32 * 2**20  # affinities up to this size are kept instead of computed twice,
 ROUNDED_BYTES = 8 * 2**20  # and up to this where bfloat16 makes them cheap
 

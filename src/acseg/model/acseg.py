@@ -61,8 +61,9 @@ class ACSeg(ClusterMixin, BaseEstimator):
         "dinov2-small", "bundled", a folder, or a Hugging Face name.
     n_classes : int or "auto"
         Classes of the collection, background included; "auto" chooses.
-    granularity : float
-        How finely pictures are divided, 0..1; 0.5 (default) is each picture's own threshold.
+    granularity : float, optional
+        How finely pictures are divided, 0..1. Default: 0.5, each picture's own threshold; 0.25 for
+        the small backbone that ships.
     random_state : int
         Seed for all randomness.
     device, precision, runtime : str
@@ -110,7 +111,7 @@ cache_gigabytes
         backbone: str = "auto",
         *,
         n_classes: int | str = "auto",
-        granularity: float = 0.5,
+        granularity: float | None = None,
         random_state: int = 0,
         device: str = "auto",
         precision: str = "auto",
@@ -357,7 +358,7 @@ cache_gigabytes
 
     def segment_later(self, images: Tensor, *, granularity: float | None = None) -> list[Draw]:
         """Segment a batch (B, 3, h, w), and leave the drawing at full size to other threads."""
-        g = self.granularity if granularity is None else granularity
+        g = self.settings.dividing.granularity if granularity is None else granularity
         found = self.pipeline.concepts(images)
         draw = partial(Segmentation.of_concepts, granularity=g, edges=self.edges)
         return [partial(draw, one) for one in found]

@@ -30,7 +30,7 @@ from acseg.classes.edits import Edits
 from acseg.classes.ids import VOID, class_count
 from acseg.concepts.generator import AdaptiveConceptGenerator, generator_like
 from acseg.errors import ModelError
-from acseg.model.settings import DINOV2, Settings
+from acseg.model.settings import BRINGS, DINOV2, Settings
 from acseg.names import safe_text
 from acseg.output.atomic import write_atomic
 from acseg.untrusted import MOST_TENSORS, check_file, parse_json, read_text
@@ -214,7 +214,7 @@ def restore_generator(found: ModelFolder, folder: Path) -> AdaptiveConceptGenera
 def shipped_generator(settings: Settings) -> AdaptiveConceptGenerator | None:
     """Load the generator that ships for a backbone, blocks and concepts; None where none does."""
     how = settings.encoding
-    if (how.backbone, how.blocks) != ("dinov2-small", DINOV2["blocks"]):
+    if BRINGS.get(how.backbone) is not DINOV2 or how.blocks != DINOV2["blocks"]:
         return None
     path = Path(__file__).parents[1] / "bundled" / "dinov2-small" / "generator.safetensors"
     generator = generator_like({n: torch.from_numpy(w) for n, w in _tensors(path).items()})

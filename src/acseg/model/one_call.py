@@ -9,20 +9,20 @@ from acseg.model.segmentation import Segmentation
 
 @overload
 def segment(
-    picture: list[Picture], *, granularity: float = 0.5, backbone: str = "auto"
+    picture: list[Picture], *, granularity: float | None = None, backbone: str = "auto"
 ) -> list[Segmentation]: ...
 @overload
 def segment(
-    picture: Picture, *, granularity: float = 0.5, backbone: str = "auto"
+    picture: Picture, *, granularity: float | None = None, backbone: str = "auto"
 ) -> Segmentation: ...
-def segment(picture: Any, *, granularity: float = 0.5, backbone: str = "auto") -> Any:
+def segment(picture: Any, *, granularity: float | None = None, backbone: str = "auto") -> Any:
     """Find the concepts of a picture, or of each of a list.
 
     Parameters
     ----------
     picture : path, URL, bytes, PIL image, (H, W[, 3]) array, or a list of these
-    granularity : float
-        How finely pictures are divided, 0..1; 0.5 (default) is each picture's own threshold.
+    granularity : float, optional
+        How finely pictures are divided, 0..1. Default: that of the backbone.
     backbone : str
         As for `ACSeg`; kept loaded for the next call.
 

@@ -11,8 +11,13 @@ DIVISIONS = ("exact", "generator")
 OBJECTIVES = ("potts", "modularity")
 FOREGROUNDS = ("auto", "sum", "mean", "none")
 DESCRIPTORS = ("mean-token", "crop")
-BUNDLED = {"side": 160, "stride": 4}  # what the small backbone that ships was trained for
+BUNDLED = {"side": 160, "stride": 4, "granularity": 0.25}  # for the small backbone that ships
 DINOV2 = {"blocks": (9, 12)}  # of twelve, measured: docs/research/division.md
+BRINGS: dict[str, dict[str, Any]] = {
+    "bundled": BUNDLED,
+    "dinov2-small": DINOV2,
+    "facebook/dinov2-small": DINOV2,
+}
 SIDE = 336
 
 
@@ -210,9 +215,8 @@ class Settings:
             Naming the setting that is unknown or out of range.
         """
         values = dict(values)
-        given = values.setdefault("backbone", "bundled")
-        brings = BUNDLED if given == "bundled" else DINOV2 if given == "dinov2-small" else {}
-        for name, value in {"side": SIDE, **brings}.items():
+        brings = BRINGS.get(values.setdefault("backbone", "bundled"), {})
+        for name, value in {"side": SIDE, "granularity": 0.5, **brings}.items():
             if values.get(name) is None:
                 values[name] = value
         groups: dict[str, Any] = {}
