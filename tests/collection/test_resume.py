@@ -270,11 +270,15 @@ def test_overwrite_deletes_what_was_written_and_nothing_else(
     out = folder  # OUT may be INPUT
     (folder / "labels").mkdir()
     (folder / "labels" / "mine.txt").write_text("mine")
-    run_collection(model, [folder], out, kind="classes")
+    run_collection(model, [folder], out)
+    assert (out / ".acseg" / "leaves" / "9.png").exists()
+    run_collection(model, [folder], out, kind="classes", overwrite=True)
+    assert not list((out / ".acseg" / "leaves").rglob("*.png"))
     (folder / "9.png").unlink()
     outcome = run_collection(model, [folder], out, overwrite=True)
     assert (outcome.written, outcome.reused) == (13, 0)
     assert not (out / "labels" / "9.png").exists()
+    assert not (out / ".acseg" / "leaves" / "9.png").exists()
     assert not (out / "classes.json").exists()
     assert (folder / "labels" / "mine.txt").read_text() == "mine"
     assert (folder / "1.png").exists()
