@@ -22,7 +22,7 @@ def a_run(centres: np.ndarray | None = None) -> ModelFolder:
         Settings.of({"concepts": 3, "division": "generator"}),
         weights,
         centres,
-        "none",
+        "mean",
         {1: "road", 10: "Straße"},
     )
 

@@ -214,7 +214,8 @@ def test_tiles_leave_no_seam_on_real_photographs(shared: Path, tmp_path: Path) -
     """Labels change no more often across a tile's border than at the lines beside it."""
     from acseg.images.read import read_image
 
-    model = ACSeg.from_pretrained("bundled", device="cpu", precision="float32", tile=160)
+    how = {"device": "cpu", "precision": "float32", "tile": 160, "granularity": 0.5}
+    model = ACSeg.from_pretrained("bundled", **how)
     at, beside = [], []
     folder = shared / "labelled" / "camvid" / "images"
     for path in sorted(folder.iterdir())[::90][:2]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from acseg.app.browse import Folder
 from PIL import Image
 
 from acseg import ACSeg
+from acseg.app.folders import Folder
+from acseg.app.limits import Budget, Limits
 from acseg.collection import run_collection
 from acseg.errors import AcsegError, DataError
 from acseg.evaluation.folder import evaluate_folders
@@ -28,6 +29,11 @@ from acseg.report.html import write_report
 from acseg.report.sheets import write_sheets
 
 Photos = Callable[..., Path]
+
+
+def served(out: Path) -> Folder:
+    """Open a folder as the application does."""
+    return Folder(0, out, Limits(), Budget(2**30))
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +142,7 @@ def test_no_reader_follows_a_link(model: ACSeg, folder: Path, tmp_path: Path, na
         Output(out).labels(record)
     assert "symbolic link" in write_report(out).read_text()
     with pytest.raises(DataError):
-        Folder(out).show(0, 100)
+        served(out).file("labels.png", "a.png")
     with pytest.raises(DataError, match="symbolic link"):
         evaluate_folders(out / "labels", folder)
 
@@ -160,7 +166,7 @@ def test_a_record_without_a_name_is_one_line(tmp_path: Path, path: object) -> No
     for read in (
         lambda: export_results(tmp_path, tmp_path / "to", format="coco"),
         lambda: write_report(tmp_path),
-        lambda: Folder(tmp_path),
+        lambda: served(tmp_path),
         lambda: write_sheets(tmp_path),
     ):
         with pytest.raises(DataError, match=r"segments\.jsonl line 1: not as acseg writes it"):
