@@ -219,7 +219,7 @@ def test_nobody_waits_for_a_pipe(model: ACSeg, folder: Path, tmp_path: Path) -> 
 
 def test_labels_must_be_as_large_as_the_picture_and_in_range(tmp_path: Path) -> None:
     write_labels(tmp_path / "labels" / "a.png", np.zeros((3, 4), np.uint8))
-    Image.fromarray(np.full((3, 4), 300, np.int32)).save(tmp_path / "labels" / "b.png")
+    Image.fromarray(np.full((3, 4), 300, np.uint16)).save(tmp_path / "labels" / "b.png")
     records = [Record(n, size=s, labels=f"labels/{n}") for n, s in
                (("a.png", (3, 4)), ("b.png", (4, 3)))]  # fmt: skip
     write_records(tmp_path / "segments.jsonl", records)
