@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from acseg.backbone.backbone import Backbone
 from acseg.concepts.assignment import assign, concept_scores
 from acseg.concepts.generator import AdaptiveConceptGenerator
-from acseg.concepts.threshold import CLEAR, histogram, otsu
+from acseg.concepts.threshold import cosine_threshold
 from acseg.concepts.traced import merged
 
 ABSENT = -3.0  # score of a part that owns no token: below every cosine, and after resizing too
@@ -88,9 +88,7 @@ class Core(nn.Module):
 
 def threshold_of(unit: Tensor) -> Tensor:
     """Find the threshold (B,) of tokens (B, N, D) of length 1; see `picture_threshold`."""
-    cosines = unit @ unit.mT
-    split, mean, clear = otsu(histogram(cosines, torch.arange(unit.shape[1])))
-    return (2 * split - mean + (CLEAR - clear)).clamp(-1, 1).float()
+    return cosine_threshold(unit @ unit.mT, torch.arange(unit.shape[1]))
 
 
 def part_numbers(group: Tensor, member: Tensor) -> Tensor:
